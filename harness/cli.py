@@ -1,0 +1,61 @@
+"""The command line: `surge VERB …`. It knows the verbs by name; each lives in harness/verbs/.
+
+People read stderr, programs read stdout: with --json a verb prints exactly one JSON object there.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from harness.errors import HarnessError
+
+VERBS = ("test",)
+
+EXIT_CODES = """\
+exit codes:
+  0    objectives met
+  1    an objective missed
+  2    bad input or usage
+  3    run invalid: schedule not kept, worker lost, target never healthy
+  4    regression against the baseline
+  130  interrupted
+"""
+
+
+def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="surge",
+        description="Walk the same visitors through a real service and through its model.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in verbs:
+        importlib.import_module(f"harness.verbs.{verb}").add(subparsers)
+    return parser
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments of one verb; one that sets `passes_on` gets there what it does not know."""
+    parser = build_parser()
+    known, unknown = parser.parse_known_args(arguments)
+    if hasattr(known, "passes_on"):
+        known.passes_on = unknown
+    elif unknown:
+        parser.error(f"{known.verb} does not know {' '.join(unknown)}; see surge {known.verb} -h")
+    return known
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the answer is the exit code."""
+    parsed = parse(arguments)
+    try:
+        code: int = importlib.import_module(f"harness.verbs.{parsed.verb}").run(parsed)
+    except HarnessError as error:
+        print(f"surge {parsed.verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"surge {parsed.verb}: interrupted", file=sys.stderr)
+        return 130
+    return code
