@@ -1,0 +1,161 @@
+"""How far a prediction may be trusted: a fold of measured and predicted Summaries, signed.
+
+error = predicted / measured - 1. Noise is the spread of repeated measurements of the same level,
+half their range relative to their median; 0 repeats give no noise (null).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workload.summary import Summary, finite
+
+SCHEMA_NAME: Final = "surge/agreement/1"
+METRICS: Final = ("throughput", "p50_s", "p95_s", "p99_s")
+#: A percentile needs this many visits before it is compared.
+FEWEST: Final = {"throughput": 1, "p50_s": 20, "p95_s": 100, "p99_s": 500}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step, one metric: measured (median of the repeats), its noise, predicted, error."""
+
+    step: str
+    metric: str
+    measured: float
+    noise: float
+    predicted: float
+
+    @property
+    def error(self) -> float:
+        return self.predicted / self.measured - 1 if self.measured else math.nan
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "metric": self.metric,
+            "measured": finite(self.measured),
+            "noise": finite(self.noise),
+            "predicted": finite(self.predicted),
+            "error": finite(self.error),
+        }
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of offered load. ``held_out``: the model had not seen it."""
+
+    offered_per_s: float
+    held_out: bool
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Levels, and the saturation rate of first attempts to the busiest station (per second)."""
+
+    calibrated_on: tuple[str, ...]
+    saturation_predicted_per_s: float
+    saturation_measured_per_s: float
+    levels: tuple[Level, ...]
+
+    @property
+    def saturation_error(self) -> float:
+        if not self.saturation_measured_per_s:
+            return math.nan
+        return self.saturation_predicted_per_s / self.saturation_measured_per_s - 1
+
+    def worst(self, metric: str) -> Row | None:
+        """The held-out row of a metric with the largest error in size."""
+        rows = [
+            row
+            for level in self.levels
+            if level.held_out
+            for row in level.rows
+            if row.metric == metric and math.isfinite(row.error)
+        ]
+        return max(rows, key=lambda row: abs(row.error), default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA_NAME,
+            "calibrated_on": list(self.calibrated_on),
+            "saturation": {
+                "predicted_per_s": finite(self.saturation_predicted_per_s),
+                "measured_per_s": finite(self.saturation_measured_per_s),
+                "error": finite(self.saturation_error),
+            },
+            "levels": [
+                {
+                    "offered_per_s": level.offered_per_s,
+                    "held_out": level.held_out,
+                    "rows": [row.to_json() for row in level.rows],
+                }
+                for level in self.levels
+            ],
+        }
+
+
+def agreement_from(raw: dict[str, Any]) -> Agreement:
+    """The inverse of `Agreement.to_json` (its ``schema`` key taken out before)."""
+
+    def number(value: float | None) -> float:
+        return math.nan if value is None else float(value)
+
+    levels = tuple(
+        Level(
+            float(level["offered_per_s"]),
+            bool(level["held_out"]),
+            tuple(
+                Row(
+                    r["step"],
+                    r["metric"],
+                    number(r["measured"]),
+                    number(r["noise"]),
+                    number(r["predicted"]),
+                )
+                for r in level["rows"]
+            ),
+        )
+        for level in raw["levels"]
+    )
+    saturation = raw["saturation"]
+    return Agreement(
+        tuple(raw["calibrated_on"]),
+        number(saturation["predicted_per_s"]),
+        number(saturation["measured_per_s"]),
+        levels,
+    )
+
+
+def compare(measured: Sequence[Summary], predicted: Sequence[Summary]) -> tuple[Row, ...]:
+    """Rows for every step and metric that both worlds have enough visits for.
+
+    ``measured`` are repeats of one level; ``predicted`` replications of it. Medians of each.
+    """
+    rows = []
+    for step in measured[0].steps:
+        for metric in METRICS:
+            seen = [v for s in measured if (v := figure(s, step.name, metric)) is not None]
+            foreseen = [v for s in predicted if (v := figure(s, step.name, metric)) is not None]
+            if seen and foreseen:
+                middle = statistics.median(seen)
+                spread = (
+                    (max(seen) - min(seen)) / 2 / middle if len(seen) > 1 and middle else math.nan
+                )
+                rows.append(Row(step.name, metric, middle, spread, statistics.median(foreseen)))
+    return tuple(rows)
+
+
+def figure(summary: Summary, step: str, metric: str) -> float | None:
+    """A step's figure, or None where it has too few visits for it."""
+    found = summary.step(step)
+    if found is None or found.visits < FEWEST[metric]:
+        return None
+    if metric == "throughput":
+        return (found.accepted + found.declined) / summary.duration_s
+    return found.latency.quantile(int(metric[1:3]) / 100)

@@ -1,0 +1,131 @@
+"""What people do: steps, pauses, drop-out, timeout, retry. A journey compiles to an Itinerary.
+
+An Itinerary is the journey as flat integers, the form that `visit.advance` reads in every world:
+one row of WIDTH integers a step, and quantile tables of pauses in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workload.draws import KNOTS, threshold
+from workload.durations import SECOND_NS, Duration, constant
+
+#: The steps of the reference journey, in order. call_support is reached only from a failed step.
+STEPS: Final = (
+    "open_site",
+    "register",
+    "verify_email",
+    "submit_identity",
+    "await_identity",
+    "upload_photo",
+    "join_wave",
+    "check_result",
+    "call_support",
+)
+
+# Which mail an attempt waits for before it is made.
+NO_MAIL: Final = 0
+VERIFY_MAIL: Final = 1
+RESULT_MAIL: Final = 2
+MAILS: Final = ("none", "verify", "result")
+
+# Columns of an itinerary's row.
+WIDTH: Final = 12
+DROP: Final = 0  # threshold of leaving before this step
+ATTEMPTS: Final = 1  # most attempts that may fail before the visitor gives up
+TIMEOUT: Final = 2  # ns until the visitor's client gives up an attempt
+BACKOFF_FIRST: Final = 3  # ns before the second attempt
+BACKOFF_CAP: Final = 4  # ns, the longest backoff
+JITTER: Final = 5  # share of the backoff that is random, in 1/1000
+POLL_FIRST: Final = 6  # ns before the first poll; then it doubles
+POLL_CAP: Final = 7  # ns, the longest pause between polls
+POLLS: Final = 8  # polls before the visitor leaves and comes back when the mail arrives
+MAIL_KIND: Final = 9  # which mail is waited for (after POLLS attempts)
+MAIL_PATIENCE: Final = 10  # ns that the visitor waits for that mail
+CONNECT: Final = 11  # ns until a connection must stand
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long people wait and how often they try. Seconds."""
+
+    timeout_s: float = 10.0
+    connect_timeout_s: float = 5.0
+    attempts: int = 4
+    backoff_s: float = 2.0
+    backoff_cap_s: float = 60.0
+    jitter: float = 0.5
+    mail_s: float = 1800.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that people do. ``drop_out`` is the share that leaves before it (an input)."""
+
+    name: str
+    pause: Duration = field(default_factory=lambda: constant(0.0))
+    drop_out: float = 0.0
+    patience: Patience = Patience()
+    mail: str = "none"
+    polls: int = 0
+    poll_s: float = 30.0
+    poll_cap_s: float = 960.0
+
+
+class Itinerary(NamedTuple):
+    """A journey as flat integers: ``plan`` (steps x WIDTH) and ``pauses`` (steps x KNOTS, ns)."""
+
+    plan: tuple[int, ...]
+    pauses: tuple[int, ...]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Journey:
+    """Steps in order."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(step.name for step in self.steps)
+
+    def itinerary(self, pauses: float = 1.0, speed: float = 1.0) -> Itinerary:
+        """The journey with pauses multiplied by ``pauses`` and divided by ``speed``.
+
+        Polls are pauses; timeouts, backoff and the patience for a mail are not, and stay.
+        """
+        factor = pauses / speed
+        rows = [number for step in self.steps for number in _row(step, factor)]
+        tables: list[NDArray[np.int64]] = [step.pause.table(factor) for step in self.steps]
+        flat = np.concatenate(tables).tolist()
+        if len(flat) != KNOTS * len(self.steps):
+            raise AssertionError("one pause table a step")
+        return Itinerary(tuple(rows), tuple(flat), len(self.steps))
+
+
+def _row(step: Step, factor: float) -> tuple[int, ...]:
+    patience = step.patience
+    return (
+        threshold(step.drop_out),
+        patience.attempts,
+        _ns(patience.timeout_s),
+        _ns(patience.backoff_s),
+        _ns(patience.backoff_cap_s),
+        round(patience.jitter * 1000),
+        _ns(step.poll_s * factor),
+        _ns(step.poll_cap_s * factor),
+        step.polls,
+        MAILS.index(step.mail),
+        _ns(patience.mail_s),
+        _ns(patience.connect_timeout_s),
+    )
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * SECOND_NS)

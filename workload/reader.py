@@ -1,0 +1,150 @@
+"""Reads a nested table and remembers every fault, so that a person hears of all of them at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+from workload.errors import Fault
+
+T = TypeVar("T")
+SPAN: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)\s*$")
+SPAN_S: Final = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(text: object) -> float:
+    """'90s', '2m', '65h', '250ms' or a bare number of seconds, as seconds; ValueError otherwise."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    found = SPAN.match(str(text))
+    if not found:
+        raise ValueError("write a span such as '30s', '2m' or '65h'")
+    return float(found[1]) * SPAN_S[found[2]]
+
+
+def clock_hours(text: object) -> float:
+    """'19:30' as 19.5; ValueError otherwise."""
+    found = re.match(r"^([01]?\d|2[0-3]):([0-5]\d)$", str(text))
+    if not found:
+        raise ValueError("write a time of day such as '19:00'")
+    return int(found[1]) + int(found[2]) / 60
+
+
+class Reader:
+    """A table under a key path. `take` each key once; `done` complains of those nobody took."""
+
+    def __init__(self, table: Mapping[str, Any], path: str = "", faults: list[Fault] | None = None):
+        self.table = table
+        self.path = path
+        self.faults: list[Fault] = [] if faults is None else faults
+        self._taken: set[str] = set()
+
+    def key(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def fault(self, name: str, value: object, remedy: str) -> None:
+        self.faults.append(Fault(self.key(name), value, remedy))
+
+    def take(self, name: str, parse: Callable[[Any], T], default: T | None = None) -> T | None:
+        """The parsed value of a key, its default when absent, None after a fault.
+
+        ``parse`` raises ValueError with the remedy. A key without default must be there.
+        """
+        self._taken.add(name)
+        if name not in self.table:
+            if default is None:
+                self.fault(name, None, "this key is missing; add it")
+            return default
+        try:
+            return parse(self.table[name])
+        except (ValueError, TypeError, KeyError) as error:
+            self.fault(name, self.table[name], str(error))
+            return None
+
+    def has(self, name: str) -> bool:
+        return name in self.table
+
+    def child(self, name: str) -> Reader:
+        """The table under a key (empty when absent)."""
+        self._taken.add(name)
+        value = self.table.get(name, {})
+        if not isinstance(value, Mapping):
+            self.fault(name, value, f"write a table: [{self.key(name)}]")
+            value = {}
+        return Reader(value, self.key(name), self.faults)
+
+    def children(self, name: str) -> list[Reader]:
+        """The tables of an array of tables."""
+        self._taken.add(name)
+        value = self.table.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
+            self.fault(name, value, f"write an array of tables: [[{self.key(name)}]]")
+            return []
+        return [Reader(v, f"{self.key(name)}[{at}]", self.faults) for at, v in enumerate(value)]
+
+    def done(self, also: Iterable[str] = ()) -> None:
+        """A key that nobody asked for is a fault, with the nearest known one as the remedy."""
+        known = self._taken | set(also)
+        for name in self.table:
+            if name not in known:
+                near = difflib.get_close_matches(name, sorted(known), n=1)
+                hint = (
+                    f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(known))}"
+                )
+                self.fault(name, self.table[name], f"unknown key; {hint}")
+
+
+def number(
+    low: float = 0.0, high: float = float("inf"), *, open_low: bool = False
+) -> Callable[[Any], float]:
+    """A parser for a number within bounds."""
+    unit = f"write a number {'above' if open_low else 'from'} {low:g}"
+    remedy = unit + (f" to {high:g}" if high != float("inf") else " up")
+
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(remedy)
+        if not low <= value <= high or (open_low and value == low):
+            raise ValueError(remedy)
+        return float(value)
+
+    return parse
+
+
+def whole(low: int = 0, high: int = 2**63 - 1) -> Callable[[Any], int]:
+    """A parser for a whole number within bounds."""
+    remedy = f"write a whole number from {low}" + (f" to {high}" if high < 2**62 else "")
+
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(remedy)
+        return value
+
+    return parse
+
+
+def text(value: Any) -> str:
+    """A parser for text."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("write some text in quotes")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """A parser for true and false."""
+    if not isinstance(value, bool):
+        raise ValueError("write true or false")
+    return value
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    """A parser for one of several words."""
+
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"write one of {', '.join(choices)}")
+        return str(value)
+
+    return parse
