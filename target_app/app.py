@@ -1,0 +1,244 @@
+"""The service's composition root: `create_app(settings)` builds everything, anew each time.
+
+The application is a FastAPI application whose hot paths never reach FastAPI: a thin dispatcher
+answers the routes of the table, FastAPI answers the rest (documentation, unknown paths).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from target_app import openapi
+from target_app.batcher import WriteBatcher
+from target_app.calls import Answer, Call, Route, Stream
+from target_app.connection_pool import ConnectionPool
+from target_app.database import Connection, connect, migrate
+from target_app.instruments import Instruments, open_page
+from target_app.journey import Journey
+from target_app.operations import Operations
+from target_app.problems import MEDIA, Problem
+from target_app.settings import Settings
+from target_app.slices import Slices
+from target_app.stations import RouteInstruments, ServiceInstruments
+
+VERSION = "1.0"
+ABOUT = "A registration service with a known peak, built to be measured and modelled."
+CPU_EVERY = 4  # requests of a route: each such one has its CPU measured, and stands for all four
+MIGRATE_AGAIN_S = 0.3
+USE_EVERY_S = 0.25
+
+log = logging.getLogger("surge.service")
+
+
+class Schema:
+    """Connections to a database whose tables exist: the first caller creates them."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._lock = asyncio.Lock()
+        self._done = False
+
+    async def connect(self) -> Connection:
+        """A connection; raises UnavailableError."""
+        async with self._lock:
+            if not self._done:
+                await migrate(self._dsn)
+                self._done = True
+        return await connect(self._dsn)
+
+
+class Service(FastAPI):
+    """FastAPI with the dispatcher in front."""
+
+    def __init__(self, settings: Settings, instruments: Instruments) -> None:
+        super().__init__(title="Surge registration", version=VERSION, lifespan=self._lifespan)
+        self.settings = settings
+        self.schema = Schema(settings.database_url)
+        self.table: list[Route] = []
+        self._open_parts(instruments)
+        self._static: dict[str, dict[str, Route]] = {}
+        self._variable: list[tuple[re.Pattern[str], dict[str, Route]]] = []
+        self._bound: dict[str, RouteInstruments] = {}
+        for route in self.table:
+            self._add(route)
+        self.add_exception_handler(HTTPException, _as_problem)
+
+    def _open_parts(self, instruments: Instruments) -> None:
+        """Build table, instruments, batcher and pool; the table's steps name the instruments."""
+        settings = self.settings
+        self.pool = ConnectionPool(self.schema.connect, settings.pool)
+        self.measured = ServiceInstruments(instruments, STEPS)
+        self.batcher = WriteBatcher(
+            self.schema.connect, settings.lanes, settings.batch_rows, self.measured
+        )
+        journey = Journey(settings, self.batcher, self.pool, self.measured.stations, None)
+        operations = Operations(settings, self.pool, self.exposition)
+        self.table = journey.routes() + operations.routes()
+
+    def _add(self, route: Route) -> None:
+        if "{" in route.path:
+            pattern = re.compile(re.sub(r"{\w+}", "([^/]+)", route.path))
+            known = {p.pattern: methods for p, methods in self._variable}
+            methods = known.get(pattern.pattern)
+            if methods is None:
+                methods = {}
+                self._variable.append((pattern, methods))
+        else:
+            methods = self._static.setdefault(route.path, {})
+        methods[route.method] = route
+        self._bound[route.step] = RouteInstruments(self.measured, route.step)
+
+    def exposition(self) -> bytes:
+        """The Prometheus text, up to now."""
+        self._update()
+        return self.measured.instruments.text()
+
+    def _update(self) -> None:
+        self.measured.process.update()
+        self.measured.pool_size.put(self.pool.open)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        self.batcher.start()
+        self.pool.start()
+        watch = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await self.batcher.stop()
+            await self.pool.stop()
+
+    async def _watch(self) -> None:
+        while True:
+            self._update()
+            await asyncio.sleep(USE_EVERY_S)
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of the route table."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.document(self.title, VERSION, ABOUT, self.table)
+        return self.openapi_schema
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        methods, names = self._find(scope["path"])
+        if methods is None:
+            await super().__call__(scope, receive, send)
+            return
+        method = scope["method"]
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            allowed = ", ".join(methods).encode()
+            problem = Problem(405, f"method: {method}; allowed here: {allowed.decode()}",
+                              headers=[(b"allow", allowed)])  # fmt: skip
+            await _send(send, _problem_answer(problem))
+            return
+        await self._serve(route, Call(scope, receive, names), send)
+
+    def _find(self, path: str) -> tuple[dict[str, Route] | None, Sequence[str]]:
+        methods = self._static.get(path)
+        if methods is not None:
+            return methods, ()
+        for pattern, routes in self._variable:
+            match = pattern.fullmatch(path)
+            if match:
+                return routes, match.groups()
+        return None, ()
+
+    async def _serve(self, route: Route, call: Call, send: Any) -> None:
+        """Answer, and measure every slice of the answering."""
+        began = time.perf_counter()
+        bound = self._bound[route.step]
+        with_cpu = bound.seen % CPU_EVERY == 0
+        bound.seen += 1
+        in_flight = self.measured.in_flight
+        in_flight.add(1.0)
+        slices = Slices(self._respond(route, call, send), measure_cpu=with_cpu)
+        status = 500
+        try:
+            status = await slices
+        finally:
+            in_flight.add(-1.0)
+            received = call.scope.get("surge.received", began)
+            self.measured.stations.wait["event_loop"].record(began - received)
+            service = self.measured.stations.service["event_loop"]
+            for seconds in slices.durations:
+                service.record(seconds)
+            bound.slices.add(len(slices.durations))
+            if with_cpu:
+                bound.cpu.add(CPU_EVERY * slices.cpu)
+            bound.seconds.record(time.perf_counter() - received)
+            bound.by_status[status].add()
+
+    async def _respond(self, route: Route, call: Call, send: Any) -> int:
+        try:
+            said = await route.handler(call)
+        except Problem as problem:
+            said = _problem_answer(problem)
+        except Exception:
+            log.exception("step %s failed", route.step)
+            said = _problem_answer(Problem(500, "an error of this service; it has been logged"))
+        if isinstance(said, Stream):
+            await _send_stream(send, said)
+        else:
+            await _send(send, said)
+        return said.status
+
+
+STEPS = (
+    "open_site", "register", "confirm_email", "verify_email", "submit_identity", "await_identity",
+    "healthz", "readyz", "capacity", "metrics", "ledger",
+)  # fmt: skip
+
+
+def _problem_answer(problem: Problem) -> Answer:
+    return Answer(problem.status, problem.body(), MEDIA, problem.headers)
+
+
+async def _send(send: Any, said: Answer) -> None:
+    body = said.body
+    await send(
+        {
+            "type": "http.response.start",
+            "status": said.status,
+            "headers": [
+                (b"content-type", said.media),
+                (b"content-length", b"%d" % len(body)),
+                *said.headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(send: Any, said: Stream) -> None:
+    headers = [(b"content-type", said.media)]
+    await send({"type": "http.response.start", "status": said.status, "headers": headers})
+    async for piece in said.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _as_problem(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = f"path: {request.url.path}; see /docs for what there is"
+    return Response(Problem(status, detail).body(), status, media_type=MEDIA.decode())
+
+
+def create_app(settings: Settings, instruments: Instruments | None = None) -> Service:
+    """The service; with `instruments` on a shared page when it is one of several workers."""
+    return Service(settings, instruments or Instruments(open_page()))

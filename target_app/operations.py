@@ -1,0 +1,150 @@
+"""What the operator asks: is it alive, can it work, what is it made of, what has it written."""
+
+from __future__ import annotations
+
+import hmac
+import platform
+from collections.abc import AsyncIterator, Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from target_app.calls import Answer, Call, Route, Stream, answer
+from target_app.connection_pool import ConnectionPool
+from target_app.database import Connection, UnavailableError, close, connect, described
+from target_app.problems import Problem, over_capacity, unauthenticated
+from target_app.settings import Settings
+from target_app.stations import STATIONS
+
+METRICS_MEDIA = b"text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
+_PIECE_ROWS = 1000
+_LEDGER = """
+SELECT r.registration::text, r.request_id::text, r.email, r.registered_at, r.email_verified_at,
+    c.status AS identity_status, c.submitted_at AS identity_submitted_at,
+    c.decided_at AS identity_decided_at
+FROM registrations r LEFT JOIN identity_checks c USING (registration)
+"""
+
+
+class Operations:
+    """Handlers of the operator's routes."""
+
+    def __init__(
+        self, settings: Settings, pool: ConnectionPool, exposition: Callable[[], bytes]
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._exposition = exposition
+
+    async def healthz(self, call: Call) -> Answer:
+        """The process is alive."""
+        return answer(200, {"status": "alive"})
+
+    async def readyz(self, call: Call) -> Answer:
+        """The database answers."""
+        try:
+            connection = await self._pool.acquire()
+            try:
+                await connection.fetchval("SELECT 1", timeout=2.0)
+            finally:
+                self._pool.release(connection)
+        except (UnavailableError, OSError, TimeoutError, asyncpg.PostgresError,
+                asyncpg.InterfaceError) as problem:  # fmt: skip
+            raise over_capacity(f"database: {described(problem)}") from problem
+        return answer(200, {"status": "ready"})
+
+    async def capacity(self, call: Call) -> Answer:
+        """The deployment that answers."""
+        return answer(200, capacity(self._settings))
+
+    async def metrics(self, call: Call) -> Answer:
+        """The Prometheus text of all workers."""
+        return Answer(200, self._exposition(), METRICS_MEDIA)
+
+    async def ledger(self, call: Call) -> Stream:
+        """Every row, one JSON object a line; for the operator only."""
+        self._demand_admin(call)
+        try:
+            connection = await connect(self._settings.database_url)
+        except UnavailableError as problem:
+            raise over_capacity(str(problem)) from problem
+        return Stream(200, _lines(connection), b"application/x-ndjson")
+
+    def _demand_admin(self, call: Call) -> None:
+        token = call.bearer()
+        expected = self._settings.admin_token
+        if token is None:
+            raise unauthenticated("authorization: missing; send Bearer SURGE_ADMIN_TOKEN")
+        if not expected:
+            raise Problem(403, "SURGE_ADMIN_TOKEN: not set, so nobody may; set it and restart")
+        if not hmac.compare_digest(token.encode(), expected.encode()):
+            raise unauthenticated("authorization: wrong; send Bearer SURGE_ADMIN_TOKEN")
+
+    def routes(self) -> list[Route]:
+        """The operator's lines of the route table."""
+        return [
+            Route("healthz", "GET", "/healthz", self.healthz, "Is the process alive?",
+                  answers={200: "alive"}, counted=False),
+            Route("readyz", "GET", "/readyz", self.readyz, "Does the database answer?",
+                  answers={200: "ready", 503: "not ready"}, counted=False),
+            Route("capacity", "GET", "/capacity", self.capacity, "The deployment that answers",
+                  answers={200: "surge/capacity/1"}, counted=False),
+            Route("metrics", "GET", "/metrics", self.metrics, "Prometheus metrics",
+                  answers={200: "text format"}, media="text/plain", counted=False),
+            Route("ledger", "GET", "/ledger", self.ledger, "Every row, one a line",
+                  answers={200: "NDJSON", 401: "no admin token", 403: "no admin token is set"},
+                  bearer="admin", media="application/x-ndjson", counted=False),
+        ]  # fmt: skip
+
+
+async def _lines(connection: Connection) -> AsyncIterator[bytes]:
+    encode = msgspec.json.Encoder().encode_lines
+    try:
+        await connection.execute("SET enable_seqscan = on")  # all rows: here a scan is right
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            cursor = await connection.cursor(_LEDGER)
+            while rows := await cursor.fetch(_PIECE_ROWS):
+                yield encode([dict(row) for row in rows])
+    finally:
+        await close(connection)
+
+
+def capacity(settings: Settings) -> dict[str, Any]:
+    """What `GET /capacity` says, schema surge/capacity/1."""
+    metrics = f"http://{settings.host}:{settings.metrics_port}/metrics"
+    told: dict[str, Any] = {
+        "schema": "surge/capacity/1",
+        "workers": settings.workers,
+        "lanes": settings.lanes,
+        "batch_rows": settings.batch_rows,
+        "pool": settings.pool,
+        "identity_check": settings.identity_check,
+        "admission": settings.admission,
+        "in_flight_cap": settings.in_flight_cap if settings.admission == "shed" else None,
+        "shed_delay_s": settings.shed_delay_s,
+        "registry_slots": settings.registry_slots,
+        "registry_quota_per_s": settings.registry_quota_per_s,
+        "mail_connections": settings.mail_connections,
+        "worker_poll_s": settings.poll_s,
+        "stations": list(STATIONS),
+        "metrics": {"service": metrics},
+        "registry": settings.registry_url,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("fastapi", "uvicorn", "uvloop", "asyncpg")},
+        },
+    }
+    return _merged(told, settings.capacity_extra)
+
+
+def _merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra` over `base`, object by object."""
+    for key, value in extra.items():
+        below = base.get(key)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            base[key] = _merged(below, value)
+        else:
+            base[key] = value
+    return base

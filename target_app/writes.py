@@ -1,0 +1,142 @@
+"""The writes of the journey, each one SQL fragment over a column of values for each field.
+
+Fragments of one flush are joined into one statement: one round trip, one commit, whatever the
+mix. A fragment answers one line per row: (kind, place, outcome, value). Outcome `again` means
+that another transaction was just writing the same key, and its row is not visible yet.
+Look-ups are scalar subqueries, never EXISTS: the planner may turn EXISTS into a hash of the
+whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A kind of write: the types of its columns, its SQL, and the keys that rows contend for."""
+
+    name: str
+    types: tuple[str, ...]
+    sql: str  # {input} stands for the unnested columns, with `place` as the last one
+    keys: Callable[[Row], tuple[Any, ...]]
+
+
+# Columns: registration, request_id, email, name, phone, link.
+REGISTER = Write(
+    "register",
+    ("uuid", "uuid", "text", "text", "text", "text"),
+    """
+    register_input (registration, request_id, email, name, phone, link, place) AS ({input}),
+    register_added AS (
+        INSERT INTO registrations (registration, request_id, email, name, phone)
+        SELECT registration, request_id, email, name, phone FROM register_input
+        ON CONFLICT DO NOTHING RETURNING registration
+    ),
+    register_letter AS (
+        INSERT INTO outbox (registration, kind, recipient, name, link)
+        SELECT i.registration, 'verify', i.email, i.name, i.link
+        FROM register_input i JOIN register_added USING (registration)
+    ),
+    register_answer AS (
+        SELECT 'register', i.place,
+            CASE WHEN a.registration IS NOT NULL THEN 'created'
+                WHEN (SELECT r.email = i.email FROM registrations r
+                    WHERE r.request_id = i.request_id) THEN 'repeated'
+                WHEN (SELECT true FROM registrations r WHERE r.email = i.email) THEN 'taken'
+                WHEN (SELECT true FROM registrations r
+                    WHERE r.request_id = i.request_id) THEN 'reused'
+                ELSE 'again' END,
+            CASE WHEN a.registration IS NOT NULL THEN i.registration::text
+                ELSE (SELECT r.registration::text FROM registrations r
+                    WHERE r.request_id = i.request_id) END
+        FROM register_input i LEFT JOIN register_added a USING (registration)
+    )""",
+    lambda row: (row[1], row[2]),
+)
+
+# Columns: registration.
+VERIFY_EMAIL = Write(
+    "verify_email",
+    ("uuid",),
+    """
+    verify_email_input (registration, place) AS ({input}),
+    verify_email_changed AS (
+        UPDATE registrations SET email_verified_at = now()
+        WHERE registration = ANY (ARRAY(SELECT registration FROM verify_email_input))
+            AND email_verified_at IS NULL
+    ),
+    verify_email_answer AS (
+        SELECT 'verify_email', i.place,
+            CASE WHEN (SELECT true FROM registrations r
+                WHERE r.registration = i.registration) THEN 'verified' ELSE 'unknown' END,
+            NULL
+        FROM verify_email_input i
+    )""",
+    lambda row: (row[0],),
+)
+
+# Columns: registration, nik, family_card, name, birth_date, address, phone, status.
+SUBMIT_IDENTITY = Write(
+    "submit_identity",
+    ("uuid", "text", "text", "text", "date", "text", "text", "text"),
+    """
+    submit_identity_input
+        (registration, nik, family_card, name, birth_date, address, phone, status, place)
+        AS ({input}),
+    submit_identity_added AS (
+        INSERT INTO identity_checks (registration, nik, family_card, name, birth_date, address,
+            phone, status, decided_at)
+        SELECT i.registration, i.nik, i.family_card, i.name, i.birth_date, i.address, i.phone,
+            i.status, CASE WHEN i.status <> 'queued' THEN now() END
+        FROM submit_identity_input i
+        WHERE (SELECT r.email_verified_at IS NOT NULL FROM registrations r
+            WHERE r.registration = i.registration)
+        ON CONFLICT DO NOTHING RETURNING registration
+    ),
+    submit_identity_answer AS (
+        SELECT 'submit_identity', i.place,
+            CASE WHEN a.registration IS NOT NULL THEN 'created'
+                WHEN (SELECT true FROM identity_checks c
+                    WHERE c.registration = i.registration) THEN 'repeated'
+                WHEN (SELECT r.email_verified_at IS NOT NULL FROM registrations r
+                    WHERE r.registration = i.registration) THEN 'again'
+                ELSE 'unverified' END,
+            CASE WHEN a.registration IS NOT NULL THEN i.status
+                ELSE (SELECT c.status FROM identity_checks c
+                    WHERE c.registration = i.registration) END
+        FROM submit_identity_input i LEFT JOIN submit_identity_added a USING (registration)
+    )""",
+    lambda row: (row[0],),
+)
+
+
+def _fragment(write: Write, first: int) -> str:
+    columns = ", ".join(f"${first + n}::{kind}[]" for n, kind in enumerate(write.types))
+    source = f"SELECT * FROM unnest({columns}) WITH ORDINALITY"  # noqa: S608 - constants only
+    return write.sql.replace("{input}", source)
+
+
+@lru_cache(maxsize=256)
+def statement(writes: tuple[Write, ...]) -> str:
+    """One statement that applies rows of all these kinds; parameters in the order given."""
+    fragments: list[str] = []
+    first = 1
+    for write in writes:
+        fragments.append(_fragment(write, first))
+        first += len(write.types)
+    answers = " UNION ALL ".join(
+        f"SELECT * FROM {write.name}_answer"  # noqa: S608 - constants only
+        for write in writes
+    )
+    return f"WITH {', '.join(fragments)} {answers}"
+
+
+def columns(rows: Sequence[Row]) -> list[list[Any]]:
+    """Rows turned into the columns that unnest takes."""
+    return [list(column) for column in zip(*rows, strict=True)]
