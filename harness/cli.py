@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from harness.errors import HarnessError
 
-VERBS = ("test",)
+VERBS = ("serve", "doctor", "test")
 
 EXIT_CODES = """\
 exit codes:
@@ -38,8 +38,10 @@ def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Arguments of one verb; one that sets `passes_on` gets there what it does not know."""
-    parser = build_parser()
-    known, unknown = parser.parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    # Only a verb that was asked for is imported: the others may be heavy.
+    parser = build_parser([given[0]] if given and given[0] in VERBS else VERBS)
+    known, unknown = parser.parse_known_args(given)
     if hasattr(known, "passes_on"):
         known.passes_on = unknown
     elif unknown:
