@@ -116,7 +116,7 @@ class Daily:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Who comes when: ``index`` (who, int64) and ``at_ns`` (int64, ascending, whole microseconds)."""
+    """Who comes when: ``index`` (int64) and ``at_ns`` (int64, ascending, whole microseconds)."""
 
     index: NDArray[np.int64]
     at_ns: NDArray[np.int64]

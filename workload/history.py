@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +63,7 @@ NAMES: Final = tuple(name for name, _ in COLUMNS)
 
 @dataclass(frozen=True)
 class History:
-    """Columns of equal length, int64, by name as in `Observation`; ``steps`` names step 0, 1, …"""
+    """Columns of equal length, int64, by name as in `Observation`; ``steps`` are names."""
 
     steps: tuple[str, ...]
     columns: dict[str, NDArray[np.int64]]
@@ -148,7 +148,7 @@ class HistoryWriter:
         self._stream.close()
         self._sink.close()
 
-    def __enter__(self) -> HistoryWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -184,10 +184,12 @@ def read_history(directory: Path, *, cut_short_is_fine: bool = False) -> History
     if not paths:
         remedy = "a run directory holds history-*.arrows; was it copied whole?"
         raise RecordError(str(directory), [Fault("history", "missing", remedy)])
-    return History.concatenate([_read_stream(path, cut_short_is_fine) for path in paths])
+    return History.concatenate(
+        [_read_stream(path, cut_short_is_fine=cut_short_is_fine) for path in paths]
+    )
 
 
-def _read_stream(path: Path, cut_short_is_fine: bool) -> History:
+def _read_stream(path: Path, *, cut_short_is_fine: bool) -> History:
     batches: list[Any] = []
     try:
         reader = pa.ipc.open_stream(pa.memory_map(str(path)))
@@ -197,8 +199,7 @@ def _read_stream(path: Path, cut_short_is_fine: bool) -> History:
             raise RecordError(
                 str(path), [Fault("schema", found, f"this version reads {SCHEMA_NAME}")]
             )
-        for batch in reader:
-            batches.append(batch)
+        batches.extend(reader)
         ended = _ends_whole(path)
     except (pa.ArrowInvalid, OSError) as error:
         if not batches and not cut_short_is_fine:

@@ -150,5 +150,6 @@ def _found(
     if not count:
         return []
     at = int(np.flatnonzero(mask)[0])
-    who = f"visitor {history['visitor'][at]}, step {history['step'][at]}, number {history['number'][at]}"
+    visitor, step, number = (int(history[name][at]) for name in ("visitor", "step", "number"))
+    who = f"visitor {visitor}, step {step}, number {number}"
     return [f"{count} attempt{'s' if count > 1 else ''} {what}; first: {who}"]

@@ -35,7 +35,7 @@ class Bending:
 
 @dataclass(frozen=True)
 class Manifest:
-    """``kind``: measured or simulated. ``status``: complete, interrupted or invalid (reasons say why)."""
+    """``kind``: measured or simulated. ``status``: complete, interrupted or invalid."""
 
     kind: str
     scenario: str
@@ -83,11 +83,11 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
     except (UnicodeDecodeError, json.JSONDecodeError, IsADirectoryError) as error:
         remedy = "not whole JSON: cut short or another kind of file"
         raise RecordError(str(path), [Fault("file", str(error)[:80], remedy)]) from error
-    found = raw.pop("schema", None) if isinstance(raw, dict) else None
+    table = dict(raw) if isinstance(raw, dict) else {}
+    found = table.pop("schema", None)
     if found != schema:
         raise RecordError(str(path), [Fault("schema", found, f"this command reads {schema}")])
-    assert isinstance(raw, dict)
-    return raw
+    return table
 
 
 def write_json(path: Path, value: dict[str, Any]) -> Path:
@@ -126,7 +126,7 @@ def these_versions() -> dict[str, str]:
 
 
 def this_commit() -> str:
-    """Short hash of the checkout, with a plus sign when it has uncommitted changes; '' outside git."""
+    """Short hash of the checkout, a plus sign behind it when it was changed; '' outside git."""
     here = Path(__file__).resolve().parent
     command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)

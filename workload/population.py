@@ -63,10 +63,14 @@ SERIALS: Final = 9_999
 #: Distinct (birth date, sex, serial) triples; a permutation of them keeps every NIK unique.
 IDENTITIES: Final = BIRTH_DAYS * 2 * SERIALS
 
-GIVEN: Final = ("Ayu", "Budi", "Citra", "Dewi", "Eka", "Fajar", "Gita", "Hadi", "Indah", "Joko",
-                "Kartika", "Lestari", "Made", "Nur", "Putri", "Rizki", "Sari", "Tono", "Wati", "Yusuf")  # fmt: skip
-FAMILY: Final = ("Pratama", "Saputra", "Wijaya", "Hidayat", "Kusuma", "Santoso", "Lestari",
-                 "Nugroho", "Permata", "Siregar", "Halim", "Gunawan", "Utama", "Wibowo")  # fmt: skip
+GIVEN: Final = (
+    "Ayu", "Budi", "Citra", "Dewi", "Eka", "Fajar", "Gita", "Hadi", "Indah", "Joko",
+    "Kartika", "Lestari", "Made", "Nur", "Putri", "Rizki", "Sari", "Tono", "Wati", "Yusuf",
+)  # fmt: skip
+FAMILY: Final = (
+    "Pratama", "Saputra", "Wijaya", "Hidayat", "Kusuma", "Santoso", "Lestari",
+    "Nugroho", "Permata", "Siregar", "Halim", "Gunawan", "Utama", "Wibowo",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ def clock_hours(text: object) -> float:
 class Reader:
     """A table under a key path. `take` each key once; `done` complains of those nobody took."""
 
-    def __init__(self, table: Mapping[str, Any], path: str = "", faults: list[Fault] | None = None):
+    def __init__(
+        self, table: Mapping[str, Any], path: str = "", faults: list[Fault] | None = None
+    ) -> None:
         self.table = table
         self.path = path
         self.faults: list[Fault] = [] if faults is None else faults
@@ -104,9 +106,8 @@ def number(
     remedy = unit + (f" to {high:g}" if high != float("inf") else " up")
 
     def parse(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(remedy)
-        if not low <= value <= high or (open_low and value == low):
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        if not fits or not low <= value <= high or (open_low and value == low):
             raise ValueError(remedy)
         return float(value)
 
@@ -134,9 +135,9 @@ def text(value: Any) -> str:
 
 def flag(value: Any) -> bool:
     """A parser for true and false."""
-    if not isinstance(value, bool):
-        raise ValueError("write true or false")
-    return value
+    if value is True or value is False:
+        return bool(value)
+    raise ValueError("write true or false")
 
 
 def one_of(*choices: str) -> Callable[[Any], str]:

@@ -251,9 +251,8 @@ def _step(reader: Reader, patience: Patience) -> Step | None:
 
 def _objectives(reader: Reader, journey: Journey | None) -> tuple[Objective, ...]:
     def parse(value: Any) -> tuple[Objective, ...]:
-        if not isinstance(value, list):
-            raise ValueError('write a list: objectives = ["p(99) register < 800ms"]')
-        found = tuple(parse_objective(str(one)) for one in value)
+        texts = value if isinstance(value, list) else [value]
+        found = tuple(parse_objective(str(one)) for one in texts)
         for one in found:
             if journey and one.kind in ("latency", "success") and one.subject not in journey.names:
                 steps = ", ".join(journey.names)

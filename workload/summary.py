@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workload.history import History
 from workload.histogram import Histogram
+from workload.history import History
 from workload.visit import Ending, Outcome
 
 SCHEMA_NAME: Final = "surge/summary/1"
@@ -58,7 +58,7 @@ class StepSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """``cell_s``: width of the cells of the time series; checkpoints: hours -> cumulative counts."""
+    """``cell_s``: width of the time series' cells; ``checkpoints``: hours -> cumulative counts."""
 
     duration_s: float
     cell_s: float

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +68,7 @@ class TelemetryWriter:
         self._stream.close()
         self._sink.close()
 
-    def __enter__(self) -> TelemetryWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -90,7 +90,7 @@ class Telemetry:
         return {source for source, _ in self.samples}
 
     def value(self, source: str, series: str, at_s: float) -> float:
-        """The last value scraped at or before ``at_s``; 0 before the first (counters start there)."""
+        """The last value scraped at or before ``at_s``; 0 before the first (as counters)."""
         found = self.samples.get((source, series))
         if found is None:
             return 0.0
@@ -120,7 +120,7 @@ class Telemetry:
     def buckets(
         self, source: str, name: str, start_s: float, end_s: float, **labels: str
     ) -> list[tuple[float, float]]:
-        """(upper bound, cumulative count) of a histogram's growth, ascending; labels summed over."""
+        """(upper bound, cumulative count) of a histogram's growth, summed over labels."""
         found: dict[float, float] = {}
         for series in self.matching(source, f"{name}_bucket", **labels):
             bound = float(labels_of(series)["le"].replace("+Inf", "inf"))
@@ -165,8 +165,7 @@ def read_telemetry(directory: Path) -> Telemetry:
         reader = pa.ipc.open_stream(pa.memory_map(str(path)))
         if (reader.schema.metadata or {}).get(b"schema") != SCHEMA_NAME.encode():
             raise RecordError(str(path), [Fault("schema", "another", f"this reads {SCHEMA_NAME}")])
-        for batch in reader:
-            batches.append(batch)
+        batches.extend(reader)
     except (pa.ArrowInvalid, OSError) as error:
         if not batches:
             raise RecordError(str(path), [Fault("file", str(error)[:60], "cut short")]) from error

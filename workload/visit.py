@@ -76,7 +76,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Do a step, for the ``number``-th time (from 1); first wait for a mail if ``mail`` is not 0."""
+    """Do a step, for the ``number``-th time (from 1); first await the mail if ``mail`` is not 0."""
 
     step: int
     number: int
