@@ -56,26 +56,6 @@ class Quantiles:
             return low
         return low + (place - index) * (knots[index + 1] - low)
 
-    def below(self, seconds: float) -> float:
-        """The distribution function: the probability of at most that many seconds."""
-        knots = self.knots
-        if seconds >= knots[-1]:
-            return 1.0
-        pieces = len(knots) - 1
-        for index in range(pieces):
-            low, high = knots[index], knots[index + 1]
-            if seconds < high:
-                return max(0.0, index + (seconds - low) / (high - low)) / pieces
-        return 1.0
-
-    @property
-    def mean(self) -> float:
-        """The expectation, seconds: trapezoids under the quantile function."""
-        knots = self.knots
-        if len(knots) == 1:
-            return knots[0]
-        return (sum(knots) - (knots[0] + knots[-1]) / 2) / (len(knots) - 1)
-
 
 def quantiles(values: Sequence[float]) -> Quantiles:
     """Quantiles from knots; ValueError unless they are finite, in 0..3600 s and never fall."""

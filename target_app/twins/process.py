@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import signal
 import socket
@@ -14,22 +13,6 @@ import uvloop
 
 from target_app.twins.settings import SettingError
 from target_app.twins.web import App, Door
-
-_BACKLOG = 4096
-
-
-def listen(host: str, port: int, variable: str) -> socket.socket:
-    """A listening socket, port 0 being any free one; SettingError when it can't be had."""
-    try:
-        return socket.create_server((host, port), backlog=_BACKLOG)
-    except OSError as fault:
-        if fault.errno == errno.EADDRINUSE:
-            raise SettingError(
-                variable, port, "the port is taken; stop its owner or set another"
-            ) from None
-        raise SettingError(
-            variable, f"{host}:{port}", f"can't listen there: {fault.strerror}"
-        ) from None
 
 
 async def serve_http(app: App, listener: socket.socket) -> Callable[[], None]:
@@ -44,12 +27,6 @@ async def serve_http(app: App, listener: socket.socket) -> Callable[[], None]:
             connection.close()
 
     return stop
-
-
-def address(listener: socket.socket) -> str:
-    """host:port of a listening socket."""
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def until_stopped(name: str, where: str) -> None:

@@ -18,7 +18,8 @@ import msgspec
 from target_app.twins import settings as setting
 from target_app.twins.chance import Draws, Quantiles
 from target_app.twins.nik import known
-from target_app.twins.process import address, listen, run, serve_http, until_stopped
+from target_app.twins.process import run, serve_http, until_stopped
+from target_app.twins.sockets import address, listen
 from target_app.twins.timers import Timers
 from target_app.twins.twin import Twin
 from target_app.twins.web import Exchange

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from target_app.twins.sockets import reset
+
 LARGEST_MAIL = 1024 * 1024
 _LARGEST_LINE = 2048
 _MOST_RECIPIENTS = 100
@@ -62,7 +64,7 @@ class Smtp(asyncio.Protocol):
             self._transport.write(b"421 outage\r\n")
             self._transport.close()
         elif self._post.outage == "reset":
-            self._transport.abort()
+            reset(self._transport)
         elif self._post.outage is None:
             self._transport.write(b"220 surge mailbox twin ESMTP\r\n")
 
@@ -87,7 +89,7 @@ class Smtp(asyncio.Protocol):
         if outage == "refuse":
             self._close(b"421 outage\r\n")
         elif outage == "reset" and self._transport is not None:
-            self._transport.abort()
+            reset(self._transport)
 
     def _close(self, last: bytes) -> None:
         if self._transport is not None:

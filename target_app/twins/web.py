@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
@@ -20,10 +18,11 @@ from typing import Protocol, cast
 
 import httptools
 
+from target_app.twins.sockets import reset
+
 LARGEST_JSON = 64 * 1024
 _PIPELINED = 32
 _REASONS = {int(status): status.phrase.encode() for status in HTTPStatus}
-_ABORT = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
 
 Json = dict[str, object] | list[object]
 
@@ -231,9 +230,7 @@ class Door(asyncio.Protocol):
 
     def reset(self) -> None:
         if self._transport is not None:
-            peer = self._transport.get_extra_info("socket")
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-            self._transport.abort()
+            reset(self._transport)
 
     def close(self) -> None:
         if self._transport is not None:
