@@ -6,6 +6,7 @@ one row of WIDTH integers a step, and quantile tables of pauses in nanoseconds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -37,7 +38,7 @@ MAILS: Final = ("none", "verify", "result")
 # Columns of an itinerary's row.
 WIDTH: Final = 12
 DROP: Final = 0  # threshold of leaving before this step
-ATTEMPTS: Final = 1  # most attempts that may fail before the visitor gives up
+ATTEMPTS: Final = 1  # attempts (beyond the polls) after which the visitor gives up
 TIMEOUT: Final = 2  # ns until the visitor's client gives up an attempt
 BACKOFF_FIRST: Final = 3  # ns before the second attempt
 BACKOFF_CAP: Final = 4  # ns, the longest backoff
@@ -46,13 +47,17 @@ POLL_FIRST: Final = 6  # ns before the first poll; then it doubles
 POLL_CAP: Final = 7  # ns, the longest pause between polls
 POLLS: Final = 8  # polls before the visitor leaves and comes back when the mail arrives
 MAIL_KIND: Final = 9  # which mail is waited for (after POLLS attempts)
-MAIL_PATIENCE: Final = 10  # ns that the visitor waits for that mail
+MAIL_PATIENCE: Final = 10  # ns that the visitor waits for that mail, and then gives up
 CONNECT: Final = 11  # ns until a connection must stand
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long people wait and how often they try. Seconds."""
+    """How long people wait and how often they try. Seconds.
+
+    ``attempts`` counts beyond a step's polls; who waited ``mail_s`` for a mail in vain gives up.
+    ``jitter``: the share of each backoff that is random.
+    """
 
     timeout_s: float = 10.0
     connect_timeout_s: float = 5.0
@@ -100,6 +105,8 @@ class Journey:
 
         Polls are pauses; timeouts, backoff and the patience for a mail are not, and stay.
         """
+        if not (math.isfinite(pauses) and pauses >= 0 and math.isfinite(speed) and speed > 0):
+            raise ValueError(f"pauses {pauses}, speed {speed}: give 0 or more, and above 0")
         factor = pauses / speed
         rows = [number for step in self.steps for number in _row(step, factor)]
         tables: list[NDArray[np.int64]] = [step.pause.table(factor) for step in self.steps]

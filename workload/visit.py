@@ -59,6 +59,7 @@ class Ending(IntEnum):
 ACCEPTED: Final = 0
 PENDING: Final = 1
 REFUSED: Final = 2
+MAIL_MISSED: Final = 8
 DECLINED: Final = 9
 GOES_ON: Final = 0
 FINISHED: Final = 1
@@ -111,12 +112,12 @@ def advance(
             return step, number, 0, DROPPED_OUT
         pause = quantile(pauses, after * KNOTS, draw(seed, visitor, after, 0, PAUSE))
         return after, 1, pause, GOES_ON
-    if outcome == PENDING:
-        return step, number + 1, poll_pause(plan, row, number), GOES_ON
     if outcome in (REFUSED, DECLINED):
         return step, number, 0, TURNED_AWAY
-    if number >= plan[row + ATTEMPTS] + plan[row + POLLS]:
+    if outcome == MAIL_MISSED or number >= plan[row + ATTEMPTS] + plan[row + POLLS]:
         return step, number, 0, GAVE_UP
+    if outcome == PENDING:
+        return step, number + 1, poll_pause(plan, row, number), GOES_ON
     chance = draw(seed, visitor, step, number, BACKOFF)
     return step, number + 1, backoff(plan, row, number, chance), GOES_ON
 
@@ -124,9 +125,10 @@ def advance(
 def poll_pause(plan: Sequence[int], row: int, number: int) -> int:
     """Pause after the number-th poll: the first pause doubled number times, up to a cap.
 
-    None after the last poll: the visitor leaves, and comes back when the mail arrives.
+    None after the last poll where a mail is awaited: the visitor leaves, and comes back when the
+    mail arrives.
     """
-    if number >= plan[row + POLLS]:
+    if number == plan[row + POLLS] and plan[row + MAIL_KIND] != NO_MAIL:
         return 0
     pause = plan[row + POLL_FIRST]
     for _ in range(number):
