@@ -23,7 +23,7 @@ from target_app import openapi
 from target_app.batcher import WriteBatcher
 from target_app.calls import Answer, Call, Route, Stream
 from target_app.connection_pool import ConnectionPool
-from target_app.database import Connection, connect, migrate
+from target_app.database import Schema
 from target_app.instruments import Instruments, open_page
 from target_app.journey import Journey
 from target_app.operations import Operations
@@ -35,27 +35,9 @@ from target_app.stations import RouteInstruments, ServiceInstruments
 VERSION = "1.0"
 ABOUT = "A registration service with a known peak, built to be measured and modelled."
 CPU_EVERY = 4  # requests of a route: each such one has its CPU measured, and stands for all four
-MIGRATE_AGAIN_S = 0.3
 USE_EVERY_S = 0.25
 
 log = logging.getLogger("surge.service")
-
-
-class Schema:
-    """Connections to a database whose tables exist: the first caller creates them."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._lock = asyncio.Lock()
-        self._done = False
-
-    async def connect(self) -> Connection:
-        """A connection; raises UnavailableError."""
-        async with self._lock:
-            if not self._done:
-                await migrate(self._dsn)
-                self._done = True
-        return await connect(self._dsn)
 
 
 class Service(FastAPI):

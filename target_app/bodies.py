@@ -23,7 +23,10 @@ Email = Annotated[
         examples=["budi@example.com"],
     ),
 ]
-Name = Annotated[str, Meta(pattern=_TEXT, max_length=200, examples=["Budi Santoso"])]
+# A name is written into mails: no link may hide in it.
+Name = Annotated[
+    str, Meta(pattern=r"^(?!.*://)" + _TEXT[1:], max_length=200, examples=["Budi Santoso"])
+]
 Address = Annotated[str, Meta(pattern=_TEXT, max_length=400, examples=["Jl. Melati 5, Bandung"])]
 Phone = Annotated[str, Meta(pattern=r"^\+?[0-9][0-9 -]{5,22}[0-9]$", examples=["+628120000000"])]
 FamilyCard = Annotated[str, Meta(pattern=r"^[0-9]{16}$", examples=["3273901203200001"])]

@@ -25,12 +25,17 @@ class ConnectionPool:
         self._idle: deque[Connection] = deque()
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._opened = asyncio.Event()
         self.open = 0
 
     def start(self) -> None:
         """Open the connections in the background."""
         for _ in range(self._size):
             self._reopen()
+
+    async def opened(self) -> None:
+        """Wait until there has been a first connection."""
+        await self._opened.wait()
 
     def _reopen(self) -> None:
         task = asyncio.create_task(self._opening())
@@ -46,6 +51,7 @@ class ConnectionPool:
             else:
                 break
         self.open += 1
+        self._opened.set()
         connection.add_termination_listener(self._lost)
         self.release(connection)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -59,7 +60,8 @@ CREATE TABLE IF NOT EXISTS outbox (
     link text NOT NULL,
     written_at timestamptz NOT NULL DEFAULT now(),
     leased_until timestamptz NOT NULL DEFAULT '-infinity',
-    sent_at timestamptz
+    sent_at timestamptz,
+    refusal text
 ) WITH (fillfactor = 75);
 CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (letter) WHERE sent_at IS NULL;
 """
@@ -93,6 +95,23 @@ async def migrate(dsn: str) -> None:
         raise UnavailableError(f"migration: {described(problem)}") from problem
     finally:
         await close(connection)
+
+
+class Schema:
+    """Connections to a database whose tables exist: the first caller creates them."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._lock = asyncio.Lock()
+        self._done = False
+
+    async def connect(self) -> Connection:
+        """A connection; raises UnavailableError."""
+        async with self._lock:
+            if not self._done:
+                await migrate(self._dsn)
+                self._done = True
+        return await connect(self._dsn)
 
 
 async def close(connection: Connection) -> None:
