@@ -73,16 +73,7 @@ class Worker:
         exposition = Exposition(self._text)
         await exposition.start(self._metrics)
         self._pool.start()
-        working = [
-            asyncio.create_task(part)
-            for part in (
-                MailSender(self._settings, self._database, self.measured).run(),
-                IdentityQueue(self._settings, self._database, self._registry, self.measured).run(),
-                self._watch_queues(),
-                self._watch_use(),
-            )
-        ]
-        freeze_garbage()
+        working = [asyncio.create_task(self._work()), asyncio.create_task(self._watch_use())]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
         ended = [task for task in working if task.done()]
@@ -94,6 +85,16 @@ class Worker:
         await self._pool.stop()
         for task in ended:
             task.result()  # a part that ended by itself ended with an error
+
+    async def _work(self) -> None:
+        """Both queues, as soon as there is a database."""
+        await self._pool.opened()
+        freeze_garbage()
+        settings, database, measured = self._settings, self._database, self.measured
+        async with asyncio.TaskGroup() as group:
+            group.create_task(MailSender(settings, database, measured).run())
+            group.create_task(IdentityQueue(settings, database, self._registry, measured).run())
+            group.create_task(self._watch_queues())
 
     def _text(self) -> bytes:
         self.measured.process.update()
