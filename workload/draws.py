@@ -12,7 +12,7 @@ the two casts ``to_word`` and ``to_int``, which are no-ops of type here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,9 +138,9 @@ def picks(cumulative: Sequence[int], chance: int) -> int:
     return low
 
 
-def seed_from(value: Any) -> int:
+def seed_from(value: object) -> int:
     """A seed as given by a person: an integer from 0 to 2**63 - 1, or ValueError."""
-    number = int(str(value), 10)
-    if not 0 <= number < 1 << 63:
-        raise ValueError(f"{value} is outside 0 .. 2**63 - 1")
-    return number
+    text = str(value).strip()
+    if not (text.isascii() and text.isdecimal()) or int(text) >= 1 << 63:
+        raise ValueError(f"{value!r}: a seed is a whole number from 0 to 2**63 - 1")
+    return int(text)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ SECOND_NS = 1_000_000_000
 #: Tables are rounded to this many nanoseconds, so that the last bit of libm's log, which differs
 #: between machines, can't reach a digest.
 GRAIN_NS = 10
+#: What `draws.quantile` can interpolate: differences of neighbouring knots below 2**47 ns.
+STEEPEST_S = 140_000.0
+LONGEST_S = 1e8
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,18 @@ class Duration:
         )
 
     def table(self, factor: float = 1.0) -> NDArray[np.int64]:
-        """KNOTS integers of nanoseconds, each value times ``factor``."""
+        """KNOTS integers of nanoseconds, each value times ``factor``.
+
+        ValueError where an interpolation in 64 bits could overflow.
+        """
         at = np.linspace(0.0, len(self.knots_s) - 1, KNOTS)
-        values = np.interp(at, np.arange(len(self.knots_s)), np.asarray(self.knots_s))
-        grains = np.rint(values * factor * SECOND_NS / GRAIN_NS).astype(np.int64)
+        values = np.interp(at, np.arange(len(self.knots_s)), np.asarray(self.knots_s)) * factor
+        if float(np.diff(values).max()) > STEEPEST_S or values[-1] > LONGEST_S:
+            raise ValueError(
+                f"durations up to {LONGEST_S:g} s, of which neighbouring quantiles (1/1024) "
+                f"lie at most {STEEPEST_S:g} s apart; give a shorter one"
+            )
+        grains = np.rint(values * SECOND_NS / GRAIN_NS).astype(np.int64)
         return np.asarray(grains * GRAIN_NS)
 
 
@@ -56,23 +68,28 @@ def constant(seconds: float) -> Duration:
 
 
 def exponential(mean_s: float) -> Duration:
-    """Exponential with this mean; the last knot is set so that the tail's mean is exact.
-
-    Beyond the last but one quantile q the tail's mean is q + mean; a straight line from q to
-    q + 2 mean has the same.
-    """
+    """Exponential with exactly this mean; quantiles exact at the knots but the last."""
     probability = np.arange(KNOTS - 1) / (KNOTS - 1)
-    body = -np.log1p(-probability) * mean_s
-    return Duration((*body.tolist(), float(body[-1] + 2 * mean_s)))
+    return _with_mean(-np.log1p(-probability) * mean_s, mean_s)
 
 
 def lognormal(median_s: float, p95_s: float) -> Duration:
-    """Lognormal by its median and 95th percentile, cut at its 99.98th percentile."""
+    """Lognormal by its median and 95th percentile; its mean is exact, its tail ends at 1 : 1024."""
     sigma = math.log(p95_s / median_s) / NormalDist().inv_cdf(0.95)
-    last = 1 - 0.2 / (KNOTS - 1)
-    chances = np.minimum(np.arange(KNOTS) / (KNOTS - 1), last)
-    normal = [NormalDist().inv_cdf(p) if p > 0 else -8.0 for p in chances.tolist()]
-    return Duration(tuple(median_s * math.exp(sigma * z) for z in normal))
+    chances = np.maximum(np.arange(KNOTS - 1) / (KNOTS - 1), 0.2 / (KNOTS - 1))
+    body = [median_s * math.exp(sigma * NormalDist().inv_cdf(p)) for p in chances.tolist()]
+    return _with_mean(np.asarray(body), median_s * math.exp(sigma * sigma / 2))
+
+
+def _with_mean(body: NDArray[np.float64], mean_s: float) -> Duration:
+    """All knots but the last, and the last one so that the mean is exact.
+
+    The mean of straight lines is that of the cells' middles:
+    mean x cells = (body[0] + body[1]) / 2 + ... + (body[-1] + last) / 2
+    """
+    cells = len(body)
+    last = 2 * (mean_s * cells - float(((body[1:] + body[:-1]) / 2).sum())) - float(body[-1])
+    return Duration((*body.tolist(), max(last, float(body[-1]))))
 
 
 def empirical(samples_s: Sequence[float]) -> Duration:
@@ -87,16 +104,27 @@ def duration_from(value: object) -> Duration:
 
     A number of seconds; a list of quantile knots; {median_s, p95_s}; {mean_s}.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return constant(float(value))
-    if isinstance(value, list) and all(isinstance(v, int | float) for v in value):
-        return Duration(tuple(float(v) for v in value))
-    if isinstance(value, Mapping):
+    duration = _duration(value)
+    duration.table()  # a duration that no engine can draw from is a fault of the file
+    return duration
+
+
+def _duration(value: object) -> Duration:
+    if _is_number(value):
+        return constant(value)
+    if isinstance(value, list) and value and all(_is_number(one) for one in value):
+        return Duration(tuple(float(one) for one in value))
+    if isinstance(value, Mapping) and all(_is_number(one) for one in value.values()):
         if set(value) == {"median_s", "p95_s"} and 0 < value["median_s"] < value["p95_s"]:
             return lognormal(float(value["median_s"]), float(value["p95_s"]))
-        if set(value) == {"mean_s"} and value["mean_s"] >= 0:
+        if set(value) == {"mean_s"} and value["mean_s"] > 0:
             return exponential(float(value["mean_s"]))
     raise ValueError(
         "write seconds (30), quantile knots ([10, 20, 60]), "
         "{ median_s = 20, p95_s = 90 } or { mean_s = 30 }"
     )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """An int or a float that is neither infinite nor NaN; true and false are no numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
