@@ -8,7 +8,7 @@ import pytest
 from tests.target_app.twins.running import launch, running
 
 SECRET = {"SURGE_PHOTO_SECRET": "a secret of the tests"}
-TWINS = ["registry", "mailbox"]
+TWINS = ["registry", "mailbox", "photos"]
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -37,6 +37,7 @@ def test_a_twin_stops_within_two_seconds_and_exits_zero(name: str, number: int) 
         ("mailbox", "SURGE_MAIL_LOSS", "half", "number in 0..1"),
         ("mailbox", "SURGE_MAIL_SPAM", "-0.1", "number in 0..1"),
         ("mailbox", "SURGE_MAIL_KEEP", "0", "integer in 1.."),
+        ("photos", "SURGE_PHOTOS_BANDWIDTH", "-1", "number in 0.."),
     ],
 )
 def test_a_bad_setting_ends_with_one_line_and_exit_2(
@@ -57,6 +58,7 @@ def test_a_bad_setting_ends_with_one_line_and_exit_2(
         ("registry", "SURGE_REGISTRY_PORT"),
         ("mailbox", "SURGE_SMTP_PORT"),
         ("mailbox", "SURGE_MAILBOX_PORT"),
+        ("photos", "SURGE_PHOTOS_PORT"),
     ],
 )
 def test_a_taken_port_ends_with_one_line_and_exit_2(name: str, variable: str) -> None:
@@ -69,3 +71,12 @@ def test_a_taken_port_ends_with_one_line_and_exit_2(name: str, variable: str) ->
     assert (
         err == f"{name} twin: {variable}={port}: the port is taken; stop its owner or set another\n"
     )
+
+
+@pytest.mark.parametrize("secret", ["", "too short"])
+def test_the_photo_store_needs_a_secret_and_never_shows_it(secret: str) -> None:
+    """Not even a wrong one."""
+    process = launch("photos", SURGE_PHOTO_SECRET=secret)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert err == "photos twin: SURGE_PHOTO_SECRET='(hidden)': give at least 16 characters\n"
