@@ -1,0 +1,1 @@
+"""The model: the same visits, walked on simulated time."""

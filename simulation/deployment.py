@@ -1,0 +1,129 @@
+"""What answers: replicas, cores, pools, the ministry's slots and quota, mail, prices.
+
+Profiles are TOML files with the source of each figure beside it. `load_deployment` reports every
+fault at once; `with_settings` applies ``--set key=value``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from workload.durations import Duration, constant, duration_from
+from workload.errors import Fault, InputError
+from workload.reader import Reader, flag, number, one_of, text, whole
+
+SCHEMA_NAME: Final = "surge/deployment/1"
+BUILT_IN: Final = Path(__file__).parent / "deployments"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker process
+    and the service run on the same cores; ``generator``: measured through a load generator that
+    shares the twins' core. Prices are a month, in whatever currency the profile names."""
+
+    name: str = "custom"
+    replicas: int = 1
+    workers: int = 1
+    cores: int = 1
+    shared_core: bool = False
+    generator: bool = False
+    database_cores: int = 1
+    pool: int = 8
+    lanes: int = 2
+    batch_rows: int = 256
+    registry_slots: int = 16
+    registry_quota_per_s: float = 0.0
+    registry_latency: Duration | None = None
+    mail_connections: int = 4
+    mail_delay: Duration = field(default_factory=lambda: constant(0.0))
+    mail_loss: float = 0.0
+    admission: str = "open"
+    in_flight_cap: int = 0
+    shed_delay_s: float = 1.0
+    network_s: float = 0.0
+    speed: float = 1.0
+    prices: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings, durations as knots."""
+        raw = asdict(self)
+        for key in ("registry_latency", "mail_delay"):
+            raw[key] = list(raw[key]["knots_s"]) if raw[key] else None
+        return raw
+
+
+def load_deployment(name_or_path: str | Path) -> Deployment:
+    """A built-in profile by name or a TOML file by path; InputError with every fault."""
+    path = Path(name_or_path)
+    if str(name_or_path) in built_in():
+        path = BUILT_IN / f"{name_or_path}.toml"
+    if not path.is_file():
+        remedy = f"give a TOML file or one of: {', '.join(built_in())}"
+        raise InputError("deployment", [Fault("deployment", str(name_or_path), remedy)])
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(path.name, [Fault("file", path.name, f"not valid TOML: {error}")]) from error
+    reader = Reader(table)
+    reader.take("schema", one_of(SCHEMA_NAME))
+    deployment = _read(reader)
+    reader.done(also=("schema", "why"))
+    if reader.faults:
+        raise InputError(f"deployment {path.name}", reader.faults)
+    return deployment
+
+
+def built_in() -> tuple[str, ...]:
+    """Names of the profiles that ship with the project."""
+    return tuple(sorted(path.stem for path in BUILT_IN.glob("*.toml")))
+
+
+def with_settings(deployment: Deployment, settings: Sequence[str]) -> Deployment:
+    """The deployment with ``key=value`` settings applied; InputError with every fault."""
+    table: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            faults.append(Fault("--set", setting, "write key=value, for example registry_slots=13"))
+            continue
+        try:
+            table[key.strip()] = tomllib.loads(f"v = {value}")["v"]
+        except tomllib.TOMLDecodeError:
+            table[key.strip()] = value
+    reader = Reader(table, "--set", faults)
+    changed = _read(reader, deployment)
+    reader.done(also=[f.name for f in fields(Deployment)])
+    if faults:
+        raise InputError("settings of the deployment", faults)
+    return changed
+
+
+def _read(reader: Reader, base: Deployment | None = None) -> Deployment:
+    base = base or Deployment()
+    above, some = number(0, open_low=True), number(0)
+    count = whole(1, 1_000_000)
+    found: dict[str, Any] = {"name": reader.take("name", text, base.name)}
+    for key in ("replicas", "workers", "cores", "database_cores", "pool", "lanes", "batch_rows",
+                "registry_slots", "mail_connections"):  # fmt: skip
+        found[key] = reader.take(key, count, getattr(base, key))
+    for key in ("shared_core", "generator"):
+        found[key] = reader.take(key, flag, getattr(base, key))
+    for key in ("registry_quota_per_s", "shed_delay_s", "network_s"):
+        found[key] = reader.take(key, some, getattr(base, key))
+    found["in_flight_cap"] = reader.take("in_flight_cap", whole(0), base.in_flight_cap)
+    found["mail_loss"] = reader.take("mail_loss", number(0, 1), base.mail_loss)
+    found["speed"] = reader.take("speed", above, base.speed)
+    found["admission"] = reader.take("admission", one_of("open", "shed"), base.admission)
+    found["mail_delay"] = reader.take("mail_delay", duration_from, base.mail_delay)
+    if reader.has("registry_latency"):
+        found["registry_latency"] = reader.take("registry_latency", duration_from)
+    prices = reader.child("prices")
+    if prices.table:
+        found["prices"] = {key: prices.take(key, some, 0.0) or 0.0 for key in prices.table}
+    return replace(base, **{key: value for key, value in found.items() if value is not None})

@@ -1,0 +1,127 @@
+"""The readable reference: SimPy walks the visits of `workload.visit.walk` on simulated time.
+
+A visitor is a SimPy process around `walk`: it answers a Pause with a timeout and an Attempt with the
+stations, and sleeps until it hears something. The stations are the pure functions of `kernel`, run
+by events whose priority is their code: so SimPy settles events of one instant by (kind, visitor,
+step, number), as the compiled engine does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+import simpy
+from simpy.events import Event
+
+from simulation import layout as at
+from simulation.kernel import attempt, close_visit, handle, open_visit, pause, record
+from simulation.world import Order, add_places, build_world
+from workload.arrivals import Arrivals
+from workload.visit import Pause, walk
+
+
+class _At(Event):
+    """An event at an absolute time, ordered by its code among those of the same instant."""
+
+    def __init__(self, env: simpy.Environment, when: int, code: int, call: Callable[[Any], None]):
+        self.env = env
+        self.callbacks = [call]
+        self._value: Any = None
+        self._ok = True
+        env.schedule(self, priority=code, delay=when - env.now)  # type: ignore[arg-type]
+
+
+class SimpyEngine:
+    """One run. ``world`` may be read at any time; `run` ends at the horizon or when all is done."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.world = build_world(order)
+        self.env = simpy.Environment()
+        self._hears: dict[int, Event] = {}
+
+    def run(self, arrivals: Arrivals, progress: Callable[[float], None] | None = None) -> at.World:
+        """Let everybody arrive and walk; returns the world at the end.
+
+        ``progress`` is called with the share of the horizon that has passed, now and then.
+        """
+        self.env.process(self._doors(arrivals))
+        horizon = self.world.cells[at.C_HORIZON]
+        pieces = 100 if progress else 1
+        for piece in range(1, pieces + 1):
+            self.env.run(until=horizon * piece // pieces)
+            if progress:
+                progress(piece / pieces)
+        return self.world
+
+    def _doors(self, arrivals: Arrivals) -> Generator[Event, Any, None]:
+        pairs: Iterable[tuple[int, int]] = zip(
+            arrivals.index.tolist(), arrivals.at_ns.tolist(), strict=True
+        )
+        for who, when in pairs:
+            yield _At(self.env, when, at.code_of(at.ARRIVE, who, 0, 0), lambda _: None)
+            self.world.cells[at.C_EVENTS] += 1
+            self._make_room()
+            self.env.process(self._visit(who))
+
+    def _visit(self, who: int) -> Generator[Event, Any, None]:
+        world, env = self.world, self.env
+        slot = open_visit(world, int(env.now), who)
+        visit = walk(self.order.itinerary, self.order.seed, who)
+        action = next(visit)
+        while True:
+            hears = self._hears[slot] = Event(env)
+            if isinstance(action, Pause):
+                pause(world, int(env.now), slot, action.ns)
+                self._put_on_calendar()
+                yield hears
+                action = next(visit)
+                continue
+            attempt(world, int(env.now), slot, action.step, action.number, action.mail)
+            self._put_on_calendar()
+            outcome = yield hears
+            self._make_room_for_a_row()
+            try:
+                action = visit.send(outcome)
+            except StopIteration as end:
+                record(world, int(env.now), slot, outcome, end.value)
+                close_visit(world, int(env.now), slot, end.value)
+                return
+            record(world, int(env.now), slot, outcome, 0)
+
+    def _put_on_calendar(self) -> None:
+        cells, out = self.world.cells, self.world.out
+        for place in range(0, cells[at.C_OUT] * at.OUT, at.OUT):
+            when, code, ref = out[place : place + at.OUT]
+            _At(self.env, when, code, self._handler(when, code, ref))
+        cells[at.C_OUT] = 0
+
+    def _handler(self, when: int, code: int, ref: int) -> Callable[[Any], None]:
+        world = self.world
+        if at.kind_of(code) == at.WAKE:
+
+            def wake(_: Any) -> None:
+                world.cells[at.C_EVENTS] += 1
+                self._hears[ref].succeed()
+
+            return wake
+
+        def happen(_: Any) -> None:
+            self._make_room()
+            handle(world, when, code, ref)
+            if world.cells[at.C_OUT]:
+                self._put_on_calendar()
+            if world.cells[at.C_SLOT] != at.NONE:
+                self._hears[world.cells[at.C_SLOT]].succeed(world.cells[at.C_OUTCOME])
+
+        return happen
+
+    def _make_room(self) -> None:
+        cells = self.world.cells
+        if min(cells[at.C_FULL_VISITS], cells[at.C_FULL_JOBS]) < at.MOST_OUT:
+            add_places(self.world, len(self.world.visits) // at.VISIT)
+
+    def _make_room_for_a_row(self) -> None:
+        if self.order.trace:
+            self.world.rows.extend([0] * at.ROW)  # type: ignore[attr-defined]

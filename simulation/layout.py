@@ -1,0 +1,295 @@
+"""The world as flat integers: what each cell of its sequences means.
+
+Both engines run the same functions over a `World`: lists of Python integers under SimPy, int64
+arrays in the compiled engine. A record (a visit, a job, a loop …) is a run of cells in one flat
+sequence: field F of record r lies at ``r * SIZE + F``. Times are integers of nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence, Sequence
+from typing import Final, NamedTuple
+
+NONE: Final = -1
+
+
+class World(NamedTuple):
+    """Everything that a simulation changes, and the tables that it reads."""
+
+    cells: MutableSequence[int]  # single numbers (C_*)
+    visits: MutableSequence[int]  # VISIT cells each: people in the system
+    jobs: MutableSequence[int]  # JOB cells each: work in the service, and flushes
+    cores: MutableSequence[int]  # CORE cells each: processors
+    loops: MutableSequence[int]  # LOOP cells each: event loops and what hangs on them
+    stations: MutableSequence[int]  # STATION cells each: what is counted of a station
+    out: MutableSequence[int]  # OUT cells each: events caused, to be put on the calendar
+    routes: Sequence[int]  # ROUTE cells each: how a step goes through the stations
+    tables: Sequence[int]  # quantile tables, KNOTS cells each
+    plan: Sequence[int]  # the itinerary's plan
+    pauses: Sequence[int]  # the itinerary's pause tables
+    bounds: Sequence[int]  # upper bounds of histogram buckets
+    counts: MutableSequence[int]  # latency histograms, one a step
+    tallies: MutableSequence[int]  # TALLY cells a step
+    offered: MutableSequence[int]  # first attempts by step and time cell
+    achieved: MutableSequence[int]  # acceptances by step and time cell
+    declined: MutableSequence[int]
+    ends: MutableSequence[int]  # END cells a visitor: what became of everybody
+    rows: MutableSequence[int]  # ROW cells an attempt, when a trace is wanted
+
+
+# ---- single numbers ------------------------------------------------------------------------------
+C_SEED: Final = 0
+C_STEPS: Final = 1
+C_OUT: Final = 2  # events in `out`
+C_SLOT: Final = 3  # the visit that heard something in this event, or NONE
+C_OUTCOME: Final = 4  # what it heard
+C_FREE_VISIT: Final = 5  # heads of the free lists
+C_FREE_JOB: Final = 6
+C_NETWORK: Final = 7  # ns one way between visitor and service
+C_GENERATOR: Final = 8  # loop of the load generator, or NONE
+C_SEND: Final = 9  # ns of its processor to send a request
+C_RECEIVE: Final = 10  # ns to read the answer
+C_WAKE: Final = 11  # ns that a sleeping loop costs to wake
+C_WORKERS: Final = 12  # service loops are 0 .. C_WORKERS - 1
+C_LANES: Final = 13  # lanes a worker
+C_BATCH: Final = 14  # most rows in a flush
+C_FLUSH_BASE: Final = 15  # loop ns a flush, and a row of it
+C_FLUSH_ROW: Final = 16
+C_WRITE_BASE: Final = 17  # database ns a flush, and a row of it
+C_WRITE_ROW: Final = 18
+C_COMMIT_TABLE: Final = 19
+C_WAL_FREE: Final = 20  # when the write-ahead log is free: one flush at a time
+C_FLUSHES: Final = 21  # flushes so far: the address of a commit's draw
+C_DB_FIRST: Final = 22  # the database's cores are C_DB_FIRST .. + C_DB_CORES - 1
+C_DB_CORES: Final = 23
+C_CAP: Final = 24  # most requests in flight a worker, 0: none
+C_SHED_DELAY: Final = 25  # ns that a refusal is held back
+C_SHED_COST: Final = 26  # loop ns of a refusal
+C_CHECK_HEAD: Final = 27  # identity queue: visits, linked by V_CHECK_NEXT
+C_CHECK_TAIL: Final = 28
+C_CHECK_LENGTH: Final = 29
+C_REGISTRY_FREE: Final = 30  # free slots of the registry client
+C_QUOTA_GAP: Final = 31  # ns between two calls at the quota, 0: none
+C_QUOTA_NEXT: Final = 32
+C_REGISTRY_TABLE: Final = 33
+C_CHECK_CPU: Final = 34  # worker ns a check
+C_DECISION: Final = 35  # database ns to store a decision
+C_WORKER_CORE: Final = 36  # core of the worker process
+C_MAIL_HEAD: Final = 37  # outbox: visits, linked by V_MAIL_NEXT
+C_MAIL_TAIL: Final = 38
+C_MAIL_LENGTH: Final = 39
+C_MAIL_FREE: Final = 40  # free SMTP connections
+C_MAIL_TABLE: Final = 41
+C_MAIL_CPU: Final = 42
+C_DELIVERY_TABLE: Final = 43
+C_MAIL_LOSS: Final = 44  # threshold of a mail being lost
+C_MISTYPED: Final = 45  # threshold of a mistyped NIK
+C_PICKUP: Final = 46  # ns until the worker sees a new row
+C_EVENTS: Final = 47
+C_ATTEMPTS: Final = 48
+C_ROWS: Final = 49  # attempts traced
+C_TRACE: Final = 50  # 1: keep rows
+C_TWIN_CORE: Final = 51  # core of the twins, NONE: elsewhere
+C_TWIN_MAIL: Final = 52  # twin ns a mail, and a check
+C_TWIN_CHECK: Final = 53
+C_OPEN: Final = 54  # people in the system
+C_PEAK: Final = 55  # most people in the system
+C_HORIZON: Final = 56
+C_FULL_VISITS: Final = 57  # free places, so that an engine can make room in time
+C_FULL_JOBS: Final = 58
+C_BUCKETS: Final = 59
+C_CELL_NS: Final = 60  # width of a time cell, and how many there are
+C_TIME_CELLS: Final = 61
+CELLS: Final = 64
+
+# ---- a visit -------------------------------------------------------------------------------------
+V_WHO: Final = 0
+V_STEP: Final = 1
+V_NUMBER: Final = 2
+V_STATE: Final = 3
+V_INBOX: Final = 4  # bit k: mail k has arrived
+V_IDENTITY: Final = 5
+V_DONE: Final = 6  # bit s: step s was written once
+V_ARRIVED: Final = 7
+V_INTENDED: Final = 8
+V_STARTED: Final = 9
+V_FIRST: Final = 10  # intended start of the step's first attempt
+V_ATTEMPTS: Final = 11
+V_WAIT: Final = 12
+V_REFS: Final = 13  # work that still belongs to the visit
+V_NEXT: Final = 14  # free list
+V_CHECK_NEXT: Final = 15
+V_CHECK_AT: Final = 16  # when the check was queued
+V_MAIL_NEXT: Final = 17
+V_MAIL_KIND: Final = 18
+V_MAIL_AT: Final = 19
+VISIT: Final = 20
+
+# States of a visit.
+CLOSED: Final = 0
+PAUSING: Final = 1
+AWAITING_MAIL: Final = 2
+IN_FLIGHT: Final = 3
+
+# What the registry has said.
+UNASKED: Final = 0
+QUEUED: Final = 1
+VERIFIED: Final = 2
+MISMATCH: Final = 3
+
+# ---- a job: a request in the service, or a flush -------------------------------------------------
+J_SLOT: Final = 0  # its visit; NONE for a flush
+J_WHO: Final = 1
+J_STEP: Final = 2
+J_NUMBER: Final = 3
+J_PHASE: Final = 4
+J_NEXT: Final = 5  # link of the queue it stands in, or of the free list
+J_LOOP: Final = 6
+J_SINCE: Final = 7  # when it entered the queue it stands in
+J_OUTCOME: Final = 8
+J_DEMAND: Final = 9  # ns of the slice it waits for
+J_ROWS: Final = 10  # a flush: its rows, linked by J_NEXT from J_HEAD
+J_HEAD: Final = 11
+JOB: Final = 12
+
+# Phases of a job: what its next slice is.
+SENDING: Final = 0
+BEFORE_AWAIT: Final = 1
+AFTER_AWAIT: Final = 2
+RECEIVING: Final = 3
+FLUSHING: Final = 4
+SHEDDING: Final = 5
+
+# ---- a core --------------------------------------------------------------------------------------
+K_HIGH_UNTIL: Final = 0  # when the preempting work that it has is done
+K_LOOP: Final = 1  # the loop whose slice it runs, or NONE
+K_FINISH: Final = 2  # when that slice is done, as known so far
+K_HEAD: Final = 3  # loops that wait for the core, linked by L_READY_NEXT
+K_TAIL: Final = 4
+CORE: Final = 5
+
+# ---- a loop --------------------------------------------------------------------------------------
+L_CORE: Final = 0
+L_HEAD: Final = 1  # jobs that wait for a slice
+L_TAIL: Final = 2
+L_RUNNING: Final = 3  # job whose slice runs, or NONE
+L_READY_NEXT: Final = 4
+L_READY: Final = 5  # 1: stands in its core's queue or runs
+L_ROWS_HEAD: Final = 6  # rows that wait for a flush
+L_ROWS_TAIL: Final = 7
+L_ROWS: Final = 8
+L_LANES_FREE: Final = 9
+L_POOL_FREE: Final = 10
+L_POOL_HEAD: Final = 11  # jobs that wait for a connection
+L_POOL_TAIL: Final = 12
+L_IN_FLIGHT: Final = 13
+L_LENGTH: Final = 14  # jobs in the queue for slices
+L_WAKEUPS: Final = 15
+LOOP: Final = 16
+
+# ---- what is counted of a station ----------------------------------------------------------------
+S_SERVED: Final = 0
+S_BUSY: Final = 1  # ns of service
+S_WAITED: Final = 2  # ns of waiting
+S_LENGTH: Final = 3  # waiting now
+S_PEAK: Final = 4
+S_DRAINED: Final = 5  # when the queue last became empty
+STATION: Final = 6
+
+EVENT_LOOP: Final = 0
+WRITE_BATCHER: Final = 1
+CONNECTION_POOL: Final = 2
+DATABASE: Final = 3
+REGISTRY_CLIENT: Final = 4
+MAIL_SENDER: Final = 5
+GENERATOR: Final = 6
+#: Names as the service exports them; the generator is the measurement's own floor.
+STATIONS: Final = (
+    "event_loop",
+    "write_batcher",
+    "connection_pool",
+    "database",
+    "registry_client",
+    "mail_sender",
+    "generator",
+)
+
+# ---- how a step goes through the service ---------------------------------------------------------
+R_KIND: Final = 0
+R_BEFORE: Final = 1  # tables, as an offset into `tables`
+R_AFTER: Final = 2
+R_QUERY: Final = 3
+R_MAIL: Final = 4  # mail that a write of this step causes
+R_CHECK: Final = 5  # 1: a write of this step queues an identity check
+R_POLL: Final = 6  # 1: the answer depends on the identity check
+ROUTE: Final = 7
+
+PLAIN: Final = 0  # one slice, no await
+WRITE: Final = 1  # slice, batcher, slice
+READ: Final = 2  # slice, pool and query, slice
+
+# ---- what became of a visitor --------------------------------------------------------------------
+E_FINISH: Final = 0
+E_WAIT: Final = 1
+E_LAST: Final = 2  # (step << 32) | (attempts << 8) | ending
+END: Final = 3
+
+# ---- what is counted of a step ------------------------------------------------------------------
+T_VISITS: Final = 0
+T_ATTEMPTS: Final = 1
+T_ACCEPTED: Final = 2
+T_DECLINED: Final = 3
+T_FAILED: Final = 4
+TALLY: Final = 5
+
+# ---- an attempt, when traced ---------------------------------------------------------------------
+ROW: Final = 10  # visitor, step, number, arrived, intended, started, ended, outcome, status, ending
+
+# ---- an event ------------------------------------------------------------------------------------
+O_TIME: Final = 0
+O_CODE: Final = 1
+O_REF: Final = 2
+OUT: Final = 3
+#: No event causes more events than this many, the rows of a flush aside (they cause slices only).
+MOST_OUT: Final = 64
+
+ARRIVE: Final = 1
+WAKE: Final = 2
+SEND: Final = 3
+SLICE_DONE: Final = 4
+FLUSH_DONE: Final = 5
+QUERY_DONE: Final = 6
+REPLY: Final = 7
+CHECK_DUE: Final = 8
+CHECK_DONE: Final = 9
+DECIDED: Final = 10
+MAIL_DUE: Final = 11
+MAIL_SENT: Final = 12
+MAIL_ARRIVES: Final = 13
+TIMEOUT: Final = 14
+NO_MAIL_YET: Final = 15
+
+KIND_SHIFT: Final = 56
+WHO_SHIFT: Final = 16
+STEP_SHIFT: Final = 12
+WHO_MASK: Final = (1 << 40) - 1
+NUMBER_MASK: Final = (1 << 12) - 1
+
+
+def code_of(kind: int, who: int, step: int, number: int) -> int:
+    """What orders events of one instant: (kind, visitor, step, number of the attempt)."""
+    return (kind << KIND_SHIFT) | (who << WHO_SHIFT) | (step << STEP_SHIFT) | number
+
+
+def kind_of(code: int) -> int:
+    """The kind of an event."""
+    return code >> KIND_SHIFT
+
+
+def post(w: World, time: int, code: int, ref: int) -> None:
+    """Cause an event: it goes to the out-buffer, from where each engine puts it on its calendar."""
+    at = w.cells[C_OUT] * OUT
+    w.out[at + O_TIME] = time
+    w.out[at + O_CODE] = code
+    w.out[at + O_REF] = ref
+    w.cells[C_OUT] = w.cells[C_OUT] + 1

@@ -1,0 +1,224 @@
+"""Builds a World: a scenario's visits, a service's costs and a deployment's capacity, as integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from simulation import layout as at
+from simulation.deployment import Deployment
+from simulation.service import ServiceModel
+from workload.draws import threshold
+from workload.durations import SECOND_NS, Duration, constant
+from workload.histogram import BOUNDS_NS, BUCKETS
+from workload.journey import MAILS, Itinerary, Journey
+
+#: Mail and check that a write of a step causes.
+CAUSES_MAIL: Final = {"register": "verify"}
+CAUSES_CHECK: Final = ("submit_identity",)
+POLLS_IDENTITY: Final = ("await_identity",)
+KINDS: Final = {"plain": at.PLAIN, "write": at.WRITE, "read": at.READ}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be simulated. ``people``: one more than the largest visitor index."""
+
+    journey: Journey
+    itinerary: Itinerary
+    model: ServiceModel
+    deployment: Deployment
+    seed: int
+    people: int
+    mistyped: float = 0.0
+    horizon_s: float = 86_400.0
+    cell_s: float = 1.0
+    trace: bool = False
+
+
+class _Tables:
+    """Collects quantile tables; `add` returns a table's offset."""
+
+    def __init__(self) -> None:
+        self.flat: list[int] = []
+        self._known: dict[tuple[tuple[float, ...], float], int] = {}
+
+    def add(self, duration: Duration, factor: float = 1.0) -> int:
+        key = (duration.knots_s, factor)
+        if key not in self._known:
+            self._known[key] = len(self.flat)
+            self.flat.extend(duration.table(factor).tolist())
+        return self._known[key]
+
+
+def build_world(order: Order, places: int = 4096) -> at.World:
+    """A World of Python lists at time 0, with room for ``places`` visits and jobs."""
+    tables = _Tables()
+    routes = _routes(order, tables)
+    cells = _cells(order, tables)
+    cores, loops = _processors(order.deployment, cells)
+    steps = len(order.journey.steps)
+    time_cells = max(1, -(-round(order.horizon_s * SECOND_NS) // cells[at.C_CELL_NS]))
+    cells[at.C_TIME_CELLS] = time_cells
+    world = at.World(
+        cells=cells,
+        visits=[],
+        jobs=[],
+        cores=cores,
+        loops=loops,
+        stations=[0] * (len(at.STATIONS) * at.STATION),
+        out=[0] * (at.OUT * at.MOST_OUT),
+        routes=routes,
+        tables=tables.flat,
+        plan=list(order.itinerary.plan),
+        pauses=list(order.itinerary.pauses),
+        bounds=BOUNDS_NS.tolist(),
+        counts=[0] * (steps * BUCKETS),
+        tallies=[0] * (steps * at.TALLY),
+        offered=[0] * (steps * time_cells),
+        achieved=[0] * (steps * time_cells),
+        declined=[0] * (steps * time_cells),
+        ends=[0] * (order.people * at.END),
+        rows=[],
+    )
+    add_places(world, places)
+    return world
+
+
+def add_places(world: at.World, count: int) -> None:
+    """Room for ``count`` more visits and jobs (of a World of lists)."""
+    cells = world.cells
+    for sequence, size, link, free, full in (
+        (world.visits, at.VISIT, at.V_NEXT, at.C_FREE_VISIT, at.C_FULL_VISITS),
+        (world.jobs, at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_FULL_JOBS),
+    ):
+        first = len(sequence) // size
+        for place in range(first, first + count):
+            record = [0] * size
+            record[link] = place + 1 if place + 1 < first + count else cells[free]
+            sequence.extend(record)
+        cells[free] = first
+        cells[full] = cells[full] + count
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * SECOND_NS)
+
+
+def _routes(order: Order, tables: _Tables) -> Sequence[int]:
+    speed = order.deployment.speed
+    flat: list[int] = []
+    for step in order.journey.steps:
+        cost = order.model.steps[step.name]
+        mail = MAILS.index(CAUSES_MAIL.get(step.name, "none"))
+        flat += [
+            KINDS[cost.kind],
+            tables.add(cost.before, speed),
+            tables.add(cost.after, speed),
+            tables.add(cost.query, speed),
+            mail,
+            int(step.name in CAUSES_CHECK),
+            int(step.name in POLLS_IDENTITY),
+        ]
+    return flat
+
+
+def _cells(order: Order, tables: _Tables) -> list[int]:
+    model, deployment = order.model, order.deployment
+    cpu = deployment.speed
+    quota = deployment.registry_quota_per_s
+    cells = [0] * at.CELLS
+    values = {
+        at.C_SEED: order.seed,
+        at.C_STEPS: order.itinerary.steps,
+        at.C_SLOT: at.NONE,
+        at.C_FREE_VISIT: at.NONE,
+        at.C_FREE_JOB: at.NONE,
+        at.C_NETWORK: _ns(deployment.network_s or model.network_s),
+        at.C_SEND: _ns(model.send_s * cpu),
+        at.C_RECEIVE: _ns(model.receive_s * cpu),
+        at.C_WAKE: _ns(model.wake_s * cpu),
+        at.C_WORKERS: deployment.replicas * deployment.workers,
+        at.C_LANES: deployment.lanes,
+        at.C_BATCH: deployment.batch_rows,
+        at.C_FLUSH_BASE: _ns(model.flush_base_s * cpu),
+        at.C_FLUSH_ROW: _ns(model.flush_row_s * cpu),
+        at.C_WRITE_BASE: _ns(model.write_base_s * cpu),
+        at.C_WRITE_ROW: _ns(model.write_row_s * cpu),
+        at.C_COMMIT_TABLE: tables.add(model.commit),
+        at.C_CAP: deployment.in_flight_cap if deployment.admission == "shed" else 0,
+        at.C_SHED_DELAY: _ns(deployment.shed_delay_s),
+        at.C_SHED_COST: _ns(model.shed_s * cpu),
+        at.C_CHECK_HEAD: at.NONE,
+        at.C_CHECK_TAIL: at.NONE,
+        at.C_REGISTRY_FREE: deployment.registry_slots,
+        at.C_QUOTA_GAP: _ns(1 / quota) if quota else 0,
+        at.C_REGISTRY_TABLE: tables.add(deployment.registry_latency or model.registry),
+        at.C_CHECK_CPU: _ns(model.check_cpu_s * cpu),
+        at.C_DECISION: _ns(model.decision_s * cpu),
+        at.C_MAIL_HEAD: at.NONE,
+        at.C_MAIL_TAIL: at.NONE,
+        at.C_MAIL_FREE: deployment.mail_connections,
+        at.C_MAIL_TABLE: tables.add(model.mail),
+        at.C_MAIL_CPU: _ns(model.mail_cpu_s * cpu),
+        at.C_DELIVERY_TABLE: tables.add(_sum(model.delivery, deployment.mail_delay)),
+        at.C_MAIL_LOSS: threshold(deployment.mail_loss),
+        at.C_MISTYPED: threshold(order.mistyped),
+        at.C_PICKUP: _ns(model.pickup_s),
+        at.C_TRACE: int(order.trace),
+        at.C_TWIN_MAIL: _ns(model.twin_mail_s * cpu),
+        at.C_TWIN_CHECK: _ns(model.twin_check_s * cpu),
+        at.C_BUCKETS: BUCKETS,
+        at.C_CELL_NS: _ns(order.cell_s),
+        at.C_HORIZON: _ns(order.horizon_s),
+    }
+    for cell, value in values.items():
+        cells[cell] = value
+    return cells
+
+
+def _sum(one: Duration, other: Duration) -> Duration:
+    """The one that is not zero; where both are some, the sum of their quantiles."""
+    if one == constant(0.0) or other == constant(0.0):
+        return other if one == constant(0.0) else one
+    return Duration(tuple(((one.table() + other.table()) / SECOND_NS).tolist()))
+
+
+def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], list[int]]:
+    """Cores: the service's, then (unless shared) the database's and the worker process's, then the
+    generator's. Loops: the service's workers, then the generator's."""
+    workers = deployment.replicas * deployment.workers
+    service = min(workers, deployment.replicas * deployment.cores)
+    count = service
+    if deployment.shared_core:
+        cells[at.C_DB_FIRST], cells[at.C_DB_CORES], cells[at.C_WORKER_CORE] = 0, service, 0
+    else:
+        cells[at.C_DB_FIRST], cells[at.C_DB_CORES] = count, deployment.database_cores
+        cells[at.C_WORKER_CORE] = count + deployment.database_cores
+        count += deployment.database_cores + 1
+    homes = [worker % service for worker in range(workers)]
+    cells[at.C_GENERATOR], cells[at.C_TWIN_CORE] = at.NONE, at.NONE
+    if deployment.generator:
+        cells[at.C_GENERATOR], cells[at.C_TWIN_CORE] = workers, count
+        homes.append(count)
+        count += 1
+    cores: list[int] = []
+    for _ in range(count):
+        cores += [0, at.NONE, 0, at.NONE, at.NONE]
+    loops: list[int] = []
+    for home in homes:
+        loop = [0] * at.LOOP
+        for field in (at.L_HEAD, at.L_TAIL, at.L_RUNNING, at.L_READY_NEXT, at.L_ROWS_HEAD,
+                      at.L_ROWS_TAIL, at.L_POOL_HEAD, at.L_POOL_TAIL):  # fmt: skip
+            loop[field] = at.NONE
+        loop[at.L_CORE] = home
+        loop[at.L_LANES_FREE] = deployment.lanes
+        loop[at.L_POOL_FREE] = deployment.pool
+        loops += loop
+    return cores, loops
+
+
+def with_trace(order: Order) -> Order:
+    """The same order, keeping every attempt as a row."""
+    return replace(order, trace=True)
