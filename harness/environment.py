@@ -116,12 +116,15 @@ def install(root: Path, venv: Path) -> None:
 
 
 def publish(root: Path, venv: Path) -> None:
-    """Put the checkout on the path of .venv, then say by the stamp that all is there.
+    """Put the checkout on the path of .venv and `surge` in its bin, then say so by the stamp.
 
     A .pth file rather than an editable install: it needs no build backend, and starts faster.
     """
     for packages in (venv / "lib").glob("python3*/site-packages"):
         (packages / "surge-checkout.pth").write_text(f"{root}\n")
+    command = venv / "bin" / "surge"
+    command.unlink(missing_ok=True)
+    command.symlink_to(root / "surge")
     draft = venv / "surge.stamp.draft"
     shutil.copyfile(root / "requirements.lock", draft)
     draft.replace(venv / "surge.stamp")
