@@ -120,14 +120,16 @@ class Smtp(asyncio.Protocol):
             self._transport = None
         return True
 
+    def _end(self) -> int | None:
+        """Where the mail is over, and its closing dot follows."""
+        if self._buffer.startswith(b".\r\n"):
+            return 0
+        found = self._buffer.find(b"\r\n.\r\n", self._searched)
+        return None if found < 0 else found + 2
+
     def _body(self) -> bool:
-        buffer = self._buffer
-        if buffer.startswith(b".\r\n"):
-            end, skip = 0, 3
-        else:
-            end = buffer.find(b"\r\n.\r\n", self._searched)
-            skip = 5
-        if end < 0:
+        buffer, end = self._buffer, self._end()
+        if end is None:
             self._searched = max(len(buffer) - 4, 0)
             if len(buffer) > LARGEST_MAIL:
                 self._too_large = True
@@ -136,8 +138,8 @@ class Smtp(asyncio.Protocol):
                 buffer[:0] = b"~"
                 self._searched = 0
             return False
-        mail = bytes(buffer[: end + 2 if end else 0])
-        del buffer[: end + skip]
+        mail = bytes(buffer[:end])
+        del buffer[: end + 3]
         self._in_data = False
         self._replies.append(self._accept(mail))
         return True

@@ -24,6 +24,13 @@ def mailbox() -> Iterator[RunningTwin]:
         yield twin
 
 
+@pytest.fixture(scope="module")
+def calm() -> Iterator[RunningTwin]:
+    """One whose settings and counts nobody touches."""
+    with running("mailbox") as twin:
+        yield twin
+
+
 def letter(
     to: str, kind: str = "verify", text: str = LINK, subject: str = "Verify"
 ) -> EmailMessage:
@@ -241,10 +248,10 @@ def test_a_reader_who_leaves_is_forgotten(mailbox: RunningTwin) -> None:
     ],
 )
 def test_a_question_that_makes_no_sense_is_a_problem_of_status_422(
-    mailbox: RunningTwin, query: str
+    calm: RunningTwin, query: str
 ) -> None:
     """And the answer shows how to ask."""
-    answer = mailbox.call("GET", f"/messages?{query}")
+    answer = calm.call("GET", f"/messages?{query}")
     assert answer.status == 422
     assert "GET /messages?to=ADDRESS&kind=KIND" in answer.json["detail"]
 

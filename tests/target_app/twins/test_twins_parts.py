@@ -2,16 +2,20 @@
 
 import asyncio
 import math
+import smtplib
 import statistics
 import time
 from functools import partial
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from target_app.twins.chance import Draws, Quantiles, quantiles
 from target_app.twins.letters import Letters, place, read_mail
 from target_app.twins.meters import BOUNDS, Histogram
+from target_app.twins.smtp import Post, Smtp
 from target_app.twins.timers import Timers
 
 
@@ -129,3 +133,48 @@ def test_a_letter_that_was_replaced_is_not_the_one_dropped() -> None:
 def test_whatever_a_mail_holds_can_be_kept(mail: bytes, found: tuple[bytes, ...]) -> None:
     """Also what nobody should have sent."""
     assert read_mail(mail) == found
+
+
+class Wire(asyncio.Transport):
+    """A connection that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+
+class Shelf(Post):
+    """A post that keeps the mails."""
+
+    def __init__(self) -> None:
+        self.outage = None
+        self.mails: list[tuple[list[bytes], bytes]] = []
+
+    def take(self, recipients: list[bytes], mail: bytes) -> bytes:
+        self.mails.append((recipients, mail))
+        return b"250 OK"
+
+
+LINES = st.lists(st.sampled_from(["", ".", "..", "a", ".a", "~", "QUIT", "\r"]), max_size=6)
+
+
+@given(texts=st.lists(LINES, min_size=1, max_size=3), cut=st.integers(1, 40))
+def test_mails_arrive_as_they_were_sent_however_the_stream_is_cut(
+    texts: list[list[str]], cut: int
+) -> None:
+    """Dots at line starts, commands in the text, empty mails: smtplib does the quoting."""
+    mails = ["".join(f"{line}\r\n" for line in lines).encode() for lines in texts]
+    stream = b"HELO x\r\n"
+    for mail in mails:
+        stream += b"MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n"
+        stream += smtplib._quote_periods(mail) + b".\r\n"  # type: ignore[attr-defined]
+    shelf, wire = Shelf(), Wire()
+    connection = Smtp(shelf, set())
+    connection.connection_made(wire)
+    for at in range(0, len(stream), cut):
+        connection.data_received(stream[at : at + cut])
+    assert shelf.mails == [([b"b@x"], mail) for mail in mails]
+    assert wire.written.count(b"\r\n") == 2 + 4 * len(mails)

@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -80,3 +82,14 @@ def test_the_photo_store_needs_a_secret_and_never_shows_it(secret: str) -> None:
     _, err = process.communicate(timeout=10)
     assert process.returncode == 2
     assert err == "photos twin: SURGE_PHOTO_SECRET='(hidden)': give at least 16 characters\n"
+
+
+def test_the_twins_share_no_code_with_the_service() -> None:
+    """They stand for programs of other people: only HTTP and SMTP lie between."""
+    listing = "import sys; print(*(m for m in sys.modules if m.startswith('target_app')))"
+    twins = ", ".join(f"target_app.twins.{name}" for name in TWINS)
+    code = f"import {twins}; {listing}"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(found.stdout.split())
+    assert {f"target_app.twins.{name}" for name in TWINS} < modules
+    assert {m for m in modules if not m.startswith("target_app.twins")} == {"target_app"}
