@@ -77,7 +77,7 @@ def _compile_as_it_stands() -> None:
                 shared.add(value)
     shared.discard(at.World)
     for function in shared - replaced:
-        register_jitable(function)
+        register_jitable(_nrt=False)(function)
 
 
 _compile_as_it_stands()
@@ -90,7 +90,7 @@ def _earlier(times: Any, codes: Any, one: int, other: int) -> bool:
     return times[one] < times[other] or (times[one] == times[other] and codes[one] < codes[other])
 
 
-@numba.njit  # type: ignore[untyped-decorator]
+@numba.njit(_nrt=False)  # type: ignore[untyped-decorator]
 def _push(times: Any, codes: Any, refs: Any, size: int, time: int, code: int, ref: int) -> None:
     place = size
     while place > 0:
@@ -102,7 +102,7 @@ def _push(times: Any, codes: Any, refs: Any, size: int, time: int, code: int, re
     times[place], codes[place], refs[place] = time, code, ref
 
 
-@numba.njit  # type: ignore[untyped-decorator]
+@numba.njit(_nrt=False)  # type: ignore[untyped-decorator]
 def _pop(times: Any, codes: Any, refs: Any, size: int) -> None:
     """Take out the first of ``size`` entries (the caller has read it)."""
     last = size - 1
@@ -142,7 +142,7 @@ def _next_action(w: Any, now: int, slot: int, step: int, number: int, ns: int) -
         attempt(w, now, slot, step, number, mail_needed(w.plan, step, number))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, _nrt=False)  # type: ignore[untyped-decorator]
 def _run(w: Any, who: Any, when: Any, heap: Any, state: Any, budget: int) -> int:
     """Let time pass; ``state``: entries of the heap, arrivals so far. Returns DONE, FULL or PAUSED."""
     times, codes, refs = heap
