@@ -14,26 +14,34 @@ from target_app.problems import Problem
 
 Body = TypeVar("Body", bound=Struct)
 
-_TEXT = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+# Python's $ also matches before a last line feed, which would let it through into a mail's head.
+_END = r"$(?!\n)"
+_PRINTED = r"[^\x00-\x1f\x7f]"
+_TEXT = rf"{_PRINTED}*[^\x00-\x20\x7f]{_PRINTED}*{_END}"  # something else than spaces in it
+_MAILBOX = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+"
 Email = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        pattern=rf"^{_MAILBOX}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+{_END}",
         max_length=254,
         examples=["budi@example.com"],
     ),
 ]
 # A name is written into mails: no link may hide in it.
 Name = Annotated[
-    str, Meta(pattern=r"^(?!.*://)" + _TEXT[1:], max_length=200, examples=["Budi Santoso"])
+    str, Meta(pattern=rf"^(?!.*://){_TEXT}", max_length=200, examples=["Budi Santoso"])
 ]
-Address = Annotated[str, Meta(pattern=_TEXT, max_length=400, examples=["Jl. Melati 5, Bandung"])]
-Phone = Annotated[str, Meta(pattern=r"^\+?[0-9][0-9 -]{5,22}[0-9]$", examples=["+628120000000"])]
-FamilyCard = Annotated[str, Meta(pattern=r"^[0-9]{16}$", examples=["3273901203200001"])]
+Address = Annotated[
+    str, Meta(pattern=rf"^{_TEXT}", max_length=400, examples=["Jl. Melati 5, Bandung"])
+]
+Phone = Annotated[
+    str, Meta(pattern=rf"^\+?[0-9][0-9 -]{{5,22}}[0-9]{_END}", examples=["+628120000000"])
+]
+FamilyCard = Annotated[str, Meta(pattern=rf"^[0-9]{{16}}{_END}", examples=["3273901203200001"])]
 Nik = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{16}$",
+        pattern=rf"^[0-9]{{16}}{_END}",
         description="PPRRSSDDMMYYNNNN; its structure is checked, not only its length",
         examples=["3273905507990001"],
     ),
