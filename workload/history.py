@@ -134,13 +134,22 @@ class HistoryWriter:
         if len(self._rows) >= BATCH_ROWS:
             self.flush()
 
+    def extend(self, table: NDArray[np.int64]) -> None:
+        """Take and write many: a row an observation, columns in the order of NAMES."""
+        self.flush()
+        self._write(table)
+        self.count += len(table)
+
     def flush(self) -> None:
         """Write what has been taken so far."""
         if self._rows:
             table = np.asarray(self._rows, dtype=np.int64)
             self._rows = []
-            arrays = [pa.array(table[:, at]).cast(kind) for at, (_, kind) in enumerate(COLUMNS)]
-            self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
+            self._write(table)
+
+    def _write(self, table: NDArray[np.int64]) -> None:
+        arrays = [pa.array(table[:, at]).cast(kind) for at, (_, kind) in enumerate(COLUMNS)]
+        self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
 
     def close(self) -> None:
         """Flush and end the stream."""

@@ -1,8 +1,9 @@
 """Who comes: synthetic people, each a function of (seed, index) alone. Nobody is real.
 
 A NIK is `PPRRSSDDMMYYNNNN`: province, regency, district; birth day (women: day + 40), month, year;
-a serial that is never 0000. Districts 90-99 exist in no regency, so a generated NIK is well formed
-and can't be a living person's. Generated mail goes to a reserved domain.
+a serial that is never 0000. Regencies are numbered from 01 and cities from 71, so regencies 40-59
+exist in no province and districts 90-99 in no regency: a generated NIK is well formed and can't be
+a living person's, mistyped or not. Generated mail goes to a reserved domain.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Population:
         chance = draw(seed, index, 0, 2, PERSON)
         province = self.province_of(seed, index)
         date, woman, serial = _identity(seed, index)
-        place = f"{province}{1 + chance % 20:02d}{90 + chance // 20 % 10}"
+        place = f"{province}{40 + chance % 20}{90 + chance // 20 % 10}"
         day = date.day + (40 if woman else 0)
         nik = f"{place}{day:02d}{date:%m%y}{serial:04d}"
         mistyped = self.is_mistyped(seed, index)

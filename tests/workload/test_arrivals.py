@@ -172,7 +172,6 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 def test_millions_in_one_second_do_not_overflow() -> None:
     """Two million in two seconds: ascending, inside, half of them in the first second."""
-    arrivals = ArrivalCurve((Constant(1.0),), 5000.0, 2e6).arrivals(1)
     sharp = ArrivalCurve((Constant(1.0, 0.0, 2.0),), 5000.0, 2e6).arrivals(1)
     assert (np.diff(sharp.at_ns) >= 0).all()
     assert sharp.at_ns[0] >= 0
