@@ -194,7 +194,8 @@ S_WAITED: Final = 2  # ns of waiting
 S_LENGTH: Final = 3  # waiting now
 S_PEAK: Final = 4
 S_DRAINED: Final = 5  # when the queue last became empty
-STATION: Final = 6
+S_LONGEST: Final = 6  # ns of the longest wait
+STATION: Final = 7
 
 EVENT_LOOP: Final = 0
 WRITE_BATCHER: Final = 1

@@ -110,6 +110,7 @@ from simulation.layout import (
     S_BUSY,
     S_DRAINED,
     S_LENGTH,
+    S_LONGEST,
     S_PEAK,
     S_SERVED,
     S_WAITED,
@@ -153,6 +154,7 @@ def count_service(w: World, station: int, now: int, waited: int, busy: int) -> N
     w.stations[at + S_SERVED] = w.stations[at + S_SERVED] + 1
     w.stations[at + S_WAITED] = w.stations[at + S_WAITED] + waited
     w.stations[at + S_BUSY] = w.stations[at + S_BUSY] + busy
+    w.stations[at + S_LONGEST] = max(w.stations[at + S_LONGEST], waited)
 
 
 # ---- lines of jobs, linked by J_NEXT -------------------------------------------------------------
