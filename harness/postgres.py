@@ -4,13 +4,10 @@ It is durable as in production (fsync and synchronous_commit on), lives in a fre
 listens on 127.0.0.1 with a password made for it alone.
 """
 
-import fcntl
 import os
 import secrets
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +19,9 @@ from harness.database import execute, with_database
 from harness.errors import HarnessError
 from harness.ports import claim
 from harness.postgres_binaries import Binaries, find_binaries, unprivileged, usable_by
+from harness.scratch import scratch
 from harness.tether import Account, tethered
 
-PREFIX = "surge-postgres-"
 READY_WITHIN_S = 20.0
 
 # Only settings that PostgreSQL 15 to 18 know.
@@ -82,35 +79,6 @@ class Postgres:
             return
         self.process.kill()
         self.process.wait()
-
-
-def sweep(parent: Path) -> None:
-    """Remove the folders of servers whose owner was killed: nobody holds their lock any more."""
-    for folder in parent.glob(f"{PREFIX}*"):
-        try:
-            with (folder / "owner").open("r") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # still in use, not ours, or just being made
-
-
-@contextmanager
-def fresh_folder(account: Account | None) -> Iterator[Path]:
-    """A folder that only the server's account may enter, gone at the end."""
-    parent = Path(tempfile.gettempdir())
-    sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    draft = folder / "owner.draft"
-    with draft.open("w") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        draft.rename(folder / "owner")  # locked before it can be seen under its name
-        if account:
-            os.chown(folder, account.uid, account.gid)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def initialise(binaries: Binaries, folder: Path, account: Account | None, password: str) -> None:
@@ -195,7 +163,7 @@ def postgres(
     """
     port = claim(port, "PostgreSQL")
     binaries, account, password = find_binaries(), unprivileged(), secrets.token_hex(16)
-    with fresh_folder(account) as folder:
+    with scratch(account) as folder:
         binaries = usable_by(binaries, account, folder)
         initialise(binaries, folder, account, password)
         journal = log or folder / "postgres.log"

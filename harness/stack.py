@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +26,7 @@ from harness.errors import RunInvalid
 from harness.placement import Placement, place
 from harness.ports import LOOPBACK, claim_all
 from harness.postgres import Postgres, postgres
+from harness.scratch import scratch
 from harness.stack_settings import Ports, StackSettings, clean_environment
 
 PHOTOS = CHECKOUT / "target_app" / "twins" / "photos.py"
@@ -61,9 +61,7 @@ class Stack:
     def __enter__(self) -> Self:
         with ExitStack() as exits:  # a start that fails halfway leaves nothing running
             self.ports = Ports(**claim_all(asdict(self.wanted)))
-            self.logs = self._logs or Path(
-                exits.enter_context(tempfile.TemporaryDirectory(prefix="surge-logs-"))
-            )
+            self.logs = self._logs or exits.enter_context(scratch())
             self.logs.mkdir(parents=True, exist_ok=True)
             self.database = exits.enter_context(self._database())
             exits.enter_context(self._processes())

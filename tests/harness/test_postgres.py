@@ -14,7 +14,7 @@ import pytest
 from harness import CHECKOUT, postgres_binaries
 from harness.database import execute, fresh_database, with_database
 from harness.errors import BadInput
-from harness.postgres import PostgresFailed, postgres, sweep
+from harness.postgres import PostgresFailed, postgres
 from harness.postgres_binaries import Binaries, find_binaries, unprivileged, usable_by, wheel_folder
 
 
@@ -133,18 +133,6 @@ def test_other_binaries_that_nobody_can_run_are_an_error_with_a_remedy(tmp_path:
     nothing = Binaries(tmp_path, "PGBIN")
     with pytest.raises(BadInput, match="PGBIN to folders that every user may enter"):
         usable_by(nothing, unprivileged(), tmp_path)
-
-
-def test_folders_of_killed_owners_are_swept_and_living_ones_are_not(tmp_path: Path) -> None:
-    """A lock that nobody holds marks a folder as left behind."""
-    (tmp_path / "surge-postgres-dead").mkdir()
-    (tmp_path / "surge-postgres-dead" / "owner").touch()
-    (tmp_path / "surge-postgres-making").mkdir()
-    with postgres() as server:
-        sweep(server.folder.parent)
-        assert server.folder.exists()
-        sweep(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["surge-postgres-making"]
 
 
 OWNER = """

@@ -66,7 +66,7 @@ def test_the_system_answers_everywhere_and_describes_itself() -> None:
         if stack.placement:
             service = psutil.Process(stack.pids["service"])
             assert tuple(service.cpu_affinity()) == stack.placement.service
-        assert {path.stem for path in stack.logs.iterdir()} >= {"service", "worker", "postgres"}
+        assert {path.stem for path in stack.logs.iterdir()} >= {"service", "postgres"}
     assert psutil.wait_procs(everybody, timeout=2)[1] == []
     assert not stack.logs.exists()
 
