@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
@@ -16,9 +17,9 @@ SPAN_S: Final = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d":
 
 def seconds(text: object) -> float:
     """'90s', '2m', '65h', '250ms' or a bare number of seconds, as seconds; ValueError otherwise."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
+    if isinstance(text, int | float) and not isinstance(text, bool) and 0 <= text < math.inf:
         return float(text)
-    found = SPAN.match(str(text))
+    found = SPAN.match(text) if isinstance(text, str) else None
     if not found:
         raise ValueError("write a span such as '30s', '2m' or '65h'")
     return float(found[1]) * SPAN_S[found[2]]
@@ -33,7 +34,10 @@ def clock_hours(text: object) -> float:
 
 
 class Reader:
-    """A table under a key path. `take` each key once; `done` complains of those nobody took."""
+    """A table under a key path. `take` each key once; `done` complains of those nobody took.
+
+    ``filled`` gathers what was taken, as written, with the defaults of what was not written.
+    """
 
     def __init__(
         self, table: Mapping[str, Any], path: str = "", faults: list[Fault] | None = None
@@ -41,6 +45,7 @@ class Reader:
         self.table = table
         self.path = path
         self.faults: list[Fault] = [] if faults is None else faults
+        self.filled: dict[str, Any] = {}
         self._taken: set[str] = set()
 
     def key(self, name: str) -> str:
@@ -49,19 +54,30 @@ class Reader:
     def fault(self, name: str, value: object, remedy: str) -> None:
         self.faults.append(Fault(self.key(name), value, remedy))
 
-    def take(self, name: str, parse: Callable[[Any], T], default: T | None = None) -> T | None:
+    def take(
+        self,
+        name: str,
+        parse: Callable[[Any], T],
+        default: T | None = None,
+        *,
+        written: object = None,
+    ) -> T | None:
         """The parsed value of a key, its default when absent, None after a fault.
 
         ``parse`` raises ValueError with the remedy. A key without default must be there.
+        ``written``: the default as TOML has it, where that differs from what is parsed.
         """
         self._taken.add(name)
         if name not in self.table:
             if default is None:
                 self.fault(name, None, "this key is missing; add it")
+            else:
+                self.filled[name] = default if written is None else written
             return default
+        self.filled[name] = self.table[name]
         try:
             return parse(self.table[name])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             self.fault(name, self.table[name], str(error))
             return None
 
@@ -75,7 +91,9 @@ class Reader:
         if not isinstance(value, Mapping):
             self.fault(name, value, f"write a table: [{self.key(name)}]")
             value = {}
-        return Reader(value, self.key(name), self.faults)
+        child = Reader(value, self.key(name), self.faults)
+        self.filled[name] = child.filled
+        return child
 
     def children(self, name: str) -> list[Reader]:
         """The tables of an array of tables."""
@@ -84,7 +102,9 @@ class Reader:
         if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
             self.fault(name, value, f"write an array of tables: [[{self.key(name)}]]")
             return []
-        return [Reader(v, f"{self.key(name)}[{at}]", self.faults) for at, v in enumerate(value)]
+        found = [Reader(v, f"{self.key(name)}[{at}]", self.faults) for at, v in enumerate(value)]
+        self.filled[name] = [child.filled for child in found]
+        return found
 
     def done(self, also: Iterable[str] = ()) -> None:
         """A key that nobody asked for is a fault, with the nearest known one as the remedy."""
@@ -99,15 +119,16 @@ class Reader:
 
 
 def number(
-    low: float = 0.0, high: float = float("inf"), *, open_low: bool = False
+    low: float = 0.0, high: float = math.inf, *, open_low: bool = False
 ) -> Callable[[Any], float]:
     """A parser for a number within bounds."""
-    unit = f"write a number {'above' if open_low else 'from'} {low:g}"
-    remedy = unit + (f" to {high:g}" if high != float("inf") else " up")
+    above = f"above {low:g}" if open_low else f"from {low:g}"
+    remedy = f"write a number {above}" + (f" to {high:g}" if high != math.inf else "")
 
     def parse(value: Any) -> float:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
-        if not fits or not low <= value <= high or (open_low and value == low):
+        inside = fits and low <= value <= high and value != math.inf
+        if not inside or (open_low and value == low):
             raise ValueError(remedy)
         return float(value)
 
@@ -131,6 +152,13 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("write some text in quotes")
     return value
+
+
+def prose(value: Any) -> str:
+    """A parser for text that may be empty."""
+    if isinstance(value, str):
+        return value
+    raise ValueError("write some text in quotes, or leave this key out")
 
 
 def flag(value: Any) -> bool:
