@@ -59,7 +59,7 @@ def run(command: list[str]) -> bool:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
+    assert process.stdout is not None
     for line in process.stdout:
         if not line.startswith((" + ", " - ", " ~ ")):
             print(f"  {line}", end="", file=sys.stderr, flush=True)
