@@ -1,0 +1,290 @@
+"""From measured runs to a ServiceModel: what each step costs at each station, by counting.
+
+CPU costs come from counters (process CPU seconds, flushes, rows, mails, checks, wake-ups) by
+non-negative least squares over windows of a few seconds, so that levels of different load tell a
+cost per request from a cost per wake-up. Distributions come from the target's own histograms at
+the lowest level, where waiting is least. Nothing is fitted to a latency.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from simulation.evidence import Fit, Run, Window, fit, merged_buckets, read_run, shape_of, windows
+from simulation.service import ServiceModel, StepCost
+from workload.durations import Duration, constant
+from workload.errors import Fault, RecordError
+from workload.visit import Outcome
+
+#: How each step goes through the reference service (CONTRACT of target_app, held by a test).
+KINDS: Final = {
+    "open_site": "plain",
+    "register": "write",
+    "verify_email": "write",
+    "submit_identity": "write",
+    "await_identity": "read",
+    "join_wave": "write",
+    "check_result": "read",
+}
+#: Share of a request's CPU that comes before its await: parsing and checking against answering.
+BEFORE_SHARE: Final = 0.6
+NETWORK_S: Final = 20e-6  # one way on loopback: two system calls' worth of kernel time
+
+
+def calibrate(paths: Sequence[Path]) -> ServiceModel:
+    """The service model of these run directories; RecordError when they can't teach one."""
+    return calibrate_runs([read_run(path) for path in paths])
+
+
+def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
+    """As `calibrate`, of runs that were read already."""
+    if not runs:
+        raise RecordError("calibration", [Fault("runs", "none", "give at least one run directory")])
+    held = windows(runs)
+    lowest = min(runs, key=lambda run: run.offered_per_s)
+    quiet = [window for window in held if window.run is lowest]
+    loop = _loop(held)
+    database = _database(held)
+    worker = _worker(held)
+    outside = _outside(held)
+    flush = _flush_cpu(held)
+    background = _background(worker, database)
+    slower = 1.0 / (1.0 - background)
+    steps = _steps(runs, held, quiet, loop, slower)
+    model = ServiceModel(
+        steps=steps,
+        wake_s=loop.wake_s,
+        flush_base_s=flush["flush"] * slower,
+        flush_row_s=flush["row"] * slower,
+        write_base_s=database["flush"] * slower,
+        write_row_s=database["row"] * slower,
+        registry=_latency(held, "worker", "registry_client"),
+        check_cpu_s=worker["check"] * slower,
+        decision_s=database["check"] * slower,
+        mail=_latency(held, "worker", "mail_sender"),
+        mail_cpu_s=worker["mail"] * slower,
+        pickup_s=_pickup(runs),
+        network_s=NETWORK_S,
+        send_s=outside["request"] / 2,
+        receive_s=outside["request"] / 2,
+        twin_mail_s=outside["mail"],
+        twin_check_s=outside["check"],
+        shed_s=loop.overhead_s,
+        calibrated=_accepted(runs),
+        fitted=_account(runs, loop, database, worker, outside, flush, background),
+    )
+    return replace(model, commit=_commit(quiet, model))
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """Event loop: CPU a request beyond its slices, and a wake-up."""
+
+    overhead_s: float
+    wake_s: float
+    residual: float
+
+
+def _requests(window: Window) -> float:
+    return window.total("service", "surge_requests_total")
+
+
+def _loop(held: Sequence[Window]) -> _Loop:
+    """Process CPU = slices + flushes + overhead x requests + wake x wake-ups."""
+    rest = [
+        window.total("service", "process_cpu_seconds_total")
+        - window.total("service", "surge_route_cpu_seconds_total")
+        - window.total("service", "surge_flush_cpu_seconds_total")
+        for window in held
+    ]
+    found = fit(
+        rest,
+        {
+            "request": [_requests(window) for window in held],
+            "wake": [window.total("service", "surge_loop_wakeups_total") for window in held],
+        },
+    )
+    return _Loop(found["request"], found["wake"], found.residual)
+
+
+def _flush_cpu(held: Sequence[Window]) -> Fit:
+    return fit(
+        [window.total("service", "surge_flush_cpu_seconds_total") for window in held],
+        {
+            "flush": [window.total("service", "surge_flushes_total") for window in held],
+            "row": [window.total("service", "surge_batch_rows_sum") for window in held],
+        },
+    )
+
+
+def _database(held: Sequence[Window]) -> Fit:
+    """Database CPU by flushes, rows, reads, checks (claim and decision), and time."""
+    return fit(
+        [window.total("worker", "surge_database_cpu_seconds_total") for window in held],
+        {
+            "flush": [window.total("service", "surge_flushes_total") for window in held],
+            "row": [window.total("service", "surge_batch_rows_sum") for window in held],
+            "read": [_reads(window) for window in held],
+            "check": [_checks(window) for window in held],
+            "second": [window.seconds for window in held],
+        },
+    )
+
+
+def _worker(held: Sequence[Window]) -> Fit:
+    return fit(
+        [window.total("worker", "process_cpu_seconds_total") for window in held],
+        {
+            "mail": [_mails(window) for window in held],
+            "check": [_checks(window) for window in held],
+            "second": [window.seconds for window in held],
+        },
+    )
+
+
+def _outside(held: Sequence[Window]) -> Fit:
+    """CPU of the generator a request; of the twins a mail and a check."""
+    generator = fit(
+        [window.total("generator", "surge_generator_cpu_seconds_total") for window in held],
+        {"request": [_generated(window) for window in held]},
+    )
+    twins = {
+        name: fit(
+            [window.total(source, "process_cpu_seconds_total") for window in held],
+            {name: [count(window) for window in held]},
+        )[name]
+        for name, source, count in (("mail", "mailbox", _mails), ("check", "registry", _checks))
+    }
+    return Fit({"request": generator["request"], **twins}, generator.residual)
+
+
+def _generated(window: Window) -> float:
+    return window.total("generator", "surge_generator_requests_total")
+
+
+def _reads(window: Window) -> float:
+    return window.count("service", "surge_station_service_seconds", station="connection_pool")
+
+
+def _checks(window: Window) -> float:
+    return window.count("worker", "surge_station_service_seconds", station="registry_client")
+
+
+def _mails(window: Window) -> float:
+    return window.count("worker", "surge_station_service_seconds", station="mail_sender")
+
+
+def _background(worker: Fit, database: Fit) -> float:
+    """Share of the system's core that is busy whatever the load: polls, checkpoints, scrapes."""
+    share = worker["second"] + database["second"]
+    return min(share, 0.5)
+
+
+def _steps(
+    runs: Sequence[Run], held: Sequence[Window], quiet: Sequence[Window], loop: _Loop, slower: float
+) -> dict[str, StepCost]:
+    names = runs[0].history.steps
+    buckets = merged_buckets(
+        quiet, "service", "surge_station_service_seconds", station="event_loop"
+    )
+    steps: dict[str, StepCost] = {}
+    for name in names:
+        answered = sum(w.total("service", "surge_requests_total", route=name) for w in held)
+        cpu = sum(w.total("service", "surge_route_cpu_seconds_total", route=name) for w in held)
+        if not answered:
+            continue
+        whole = (cpu / answered + loop.overhead_s) * slower
+        kind = KINDS.get(name, "write")
+        share = 1.0 if kind == "plain" else BEFORE_SHARE
+        steps[name] = StepCost(
+            kind,
+            before=shape_of(buckets, whole * share),
+            after=constant(0.0) if kind == "plain" else shape_of(buckets, whole * (1 - share)),
+            query=_query(quiet, loop) if kind == "read" else constant(0.0),
+        )
+    return steps
+
+
+def _query(quiet: Sequence[Window], loop: _Loop) -> Duration:
+    """How long a read holds its connection, less the wake-up that ends it (quiet level)."""
+    name = "surge_station_service_seconds"
+    buckets = merged_buckets(quiet, "service", name, station="connection_pool")
+    held = sum(w.total("service", f"{name}_sum", station="connection_pool") for w in quiet)
+    count = sum(_reads(w) for w in quiet)
+    if not count:
+        return constant(0.0)
+    return shape_of(buckets, max(held / count - loop.wake_s, 0.3 * held / count))
+
+
+def _latency(held: Sequence[Window], source: str, station: str) -> Duration:
+    """Service of an upstream station: the empirical distribution of all levels."""
+    name = "surge_station_service_seconds"
+    buckets = merged_buckets(held, source, name, station=station)
+    took = sum(w.total(source, f"{name}_sum", station=station) for w in held)
+    count = sum(w.count(source, name, station=station) for w in held)
+    return shape_of(buckets, took / count) if count else constant(0.0)
+
+
+def _commit(quiet: Sequence[Window], model: ServiceModel) -> Duration:
+    """A flush's duration at the quiet level, less the CPU of preparing and doing it."""
+    name = "surge_station_service_seconds"
+    buckets = merged_buckets(quiet, "service", name, station="write_batcher")
+    took = sum(w.total("service", f"{name}_sum", station="write_batcher") for w in quiet)
+    count = sum(w.count("service", name, station="write_batcher") for w in quiet)
+    if not count:
+        return constant(0.0)
+    rows = sum(w.total("service", "surge_batch_rows_sum") for w in quiet) / count
+    work = model.flush_base_s + model.write_base_s + rows * (model.flush_row_s + model.write_row_s)
+    return shape_of(buckets, max(took / count - work - model.wake_s, 0.1 * took / count))
+
+
+def _pickup(runs: Sequence[Run]) -> float:
+    """Half the worker's poll interval: what a new row waits until it is seen."""
+    return float(runs[0].manifest.capacity.get("worker_poll_s") or 0.0) / 2
+
+
+def _accepted(runs: Sequence[Run]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for run in runs:
+        answered = np.isin(run.history["outcome"], (Outcome.ACCEPTED, Outcome.DECLINED))
+        for number, name in enumerate(run.history.steps):
+            seen = int((answered & (run.history["step"] == number)).sum())
+            counts[name] = counts.get(name, 0) + seen
+    return counts
+
+
+def _account(
+    runs: Sequence[Run],
+    loop: _Loop,
+    database: Fit,
+    worker: Fit,
+    outside: Fit,
+    flush: Fit,
+    background: float,
+) -> dict[str, Any]:
+    def clean(value: float) -> float | None:
+        return round(value, 9) if math.isfinite(value) else None
+
+    return {
+        "runs": [run.path.name for run in runs],
+        "levels_per_s": [round(run.offered_per_s, 3) for run in runs],
+        "scenario": runs[0].manifest.scenario,
+        "fingerprint": runs[0].manifest.fingerprint,
+        "commit": runs[0].manifest.commit,
+        "machine": runs[0].manifest.machine,
+        "capacity": runs[0].manifest.capacity,
+        "background_share": clean(background),
+        "residuals": {
+            "event_loop": clean(loop.residual),
+            "database": clean(database.residual),
+            "worker": clean(worker.residual),
+            "generator": clean(outside.residual),
+            "flush": clean(flush.residual),
+        },
+    }

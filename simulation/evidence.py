@@ -1,0 +1,159 @@
+"""What a measured run tells the calibrator: how the target's counters grew, window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from workload.durations import Duration
+from workload.errors import Fault, RecordError
+from workload.history import History, read_history
+from workload.manifest import Manifest, read_manifest
+from workload.telemetry import Telemetry, read_telemetry
+
+#: Seconds at the start of a run that are not learned from: connections open, caches fill.
+WARM_UP_S: Final = 4.0
+WINDOW_S: Final = 4.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A measured run directory, read. ``arrivals_s``: how long visitors came."""
+
+    path: Path
+    manifest: Manifest
+    history: History
+    telemetry: Telemetry
+
+    @property
+    def arrivals_s(self) -> float:
+        start, end = self.manifest.bending.window_s
+        return (end - start) / self.manifest.bending.speed
+
+    @property
+    def offered_per_s(self) -> float:
+        """Visitors that came, a second."""
+        arrived = len(np.unique(self.history["visitor"]))
+        return arrived / self.arrivals_s
+
+
+def read_run(path: Path) -> Run:
+    """A run directory; RecordError when it is simulated, invalid, cut short or not a run."""
+    manifest = read_manifest(path)
+    if manifest.kind != "measured":
+        fault = Fault("kind", manifest.kind, "calibrate on measured runs (`surge load`)")
+        raise RecordError(str(path), [fault])
+    if manifest.status != "complete":
+        why = "; ".join(manifest.reasons) or "it did not run to its end"
+        raise RecordError(str(path), [Fault("status", manifest.status, f"{why}; run it again")])
+    return Run(path, manifest, read_history(path), read_telemetry(path))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a run."""
+
+    run: Run
+    start_s: float
+    end_s: float
+
+    def total(self, source: str, name: str, **labels: str) -> float:
+        """Increase of a counter, all matching series together."""
+        return self.run.telemetry.total(source, name, self.start_s, self.end_s, **labels)
+
+    def count(self, source: str, name: str, **labels: str) -> float:
+        """Observations that a histogram took."""
+        return self.total(source, f"{name}_count", **labels)
+
+    @property
+    def seconds(self) -> float:
+        return self.end_s - self.start_s
+
+
+def windows(runs: Iterable[Run]) -> list[Window]:
+    """Stretches of WINDOW_S, after the warm-up and before the arrivals end; at least one a run."""
+    found: list[Window] = []
+    for run in runs:
+        start = min(WARM_UP_S, run.arrivals_s / 3)
+        count = max(1, int((run.arrivals_s - start) // WINDOW_S))
+        edges = np.round(np.linspace(start, run.arrivals_s, count + 1))
+        found += [Window(run, float(a), float(b)) for a, b in pairwise(edges)]
+    return found
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Costs that are not negative, by name, and how well they explain what was measured.
+
+    ``residual``: root mean square of (fitted / measured - 1).
+    """
+
+    costs: dict[str, float]
+    residual: float
+
+    def __getitem__(self, name: str) -> float:
+        return self.costs[name]
+
+
+def fit(measured: Sequence[float], causes: dict[str, Sequence[float]]) -> Fit:
+    """Non-negative least squares of measured CPU seconds on counts, in relative error.
+
+    Lawson & Hanson (1974), by SciPy. Columns are scaled to equal size, rows to measured = 1.
+    """
+    target = np.asarray(measured, dtype=float)
+    matrix = np.column_stack([np.asarray(column, dtype=float) for column in causes.values()])
+    usable = target > 0
+    if not usable.any():
+        return Fit(dict.fromkeys(causes, 0.0), math.nan)
+    matrix, target = matrix[usable] / target[usable, None], np.ones(int(usable.sum()))
+    size = np.where(matrix.max(axis=0) > 0, matrix.max(axis=0), 1.0)
+    found, _ = nnls(matrix / size, target)
+    costs = found / size
+    residual = float(np.sqrt(np.mean((matrix @ costs - 1.0) ** 2)))
+    return Fit(dict(zip(causes, costs.tolist(), strict=True)), residual)
+
+
+def merged_buckets(
+    held: Iterable[Window], source: str, name: str, **labels: str
+) -> list[tuple[float, float]]:
+    """Cumulative buckets of a histogram, added over windows."""
+    total: dict[float, float] = {}
+    for window in held:
+        buckets = window.run.telemetry.buckets(source, name, window.start_s, window.end_s, **labels)
+        for bound, count in buckets:
+            total[bound] = total.get(bound, 0.0) + count
+    return sorted(total.items())
+
+
+def shape_of(buckets: Sequence[tuple[float, float]], mean_s: float, knots: int = 65) -> Duration:
+    """A distribution from cumulative buckets, straight within each, scaled to an exact mean.
+
+    What lies beyond the last finite bucket is put at its bound.
+    """
+    finite = [(bound, count) for bound, count in buckets if math.isfinite(bound)]
+    if not finite or finite[-1][1] <= 0 or mean_s <= 0:
+        return Duration((max(mean_s, 0.0),))
+    total = finite[-1][1]
+    bounds = np.array([0.0] + [bound for bound, _ in finite])
+    shares = np.array([0.0] + [count / total for _, count in finite])
+    first = int(np.flatnonzero(shares > 0)[0])
+    last = int(np.flatnonzero(shares >= 1.0)[0])
+    at = np.linspace(0.0, 1.0, knots)
+    values = _inverse(shares[first - 1 : last + 1], bounds[first - 1 : last + 1], at)
+    raw = Duration(tuple(values.tolist()))
+    return Duration(tuple((values * (mean_s / raw.mean_s)).tolist()))
+
+
+def _inverse(
+    shares: NDArray[np.float64], bounds: NDArray[np.float64], at: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    rising = np.concatenate([[True], np.diff(shares) > 0])
+    return np.asarray(np.interp(at, shares[rising], bounds[rising]))
