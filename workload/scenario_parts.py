@@ -52,7 +52,7 @@ def read_curve(reader: Reader) -> ArrivalCurve | None:
     population = reader.take("population", people) if reader.has("population") else None
     deterministic = reader.take("deterministic", flag, False) or False
     parts = [_part(child, opens_h, duration_s) for child in reader.children("parts")]
-    if not parts:
+    if not reader.table.get("parts"):
         reader.fault("parts", [], 'add one: [[arrivals.parts]] shape = "constant", per_s = 5')
     reader.done(also=("population",))
     if len(reader.faults) > before:
@@ -150,7 +150,7 @@ def read_journey(reader: Reader, patience: Patience) -> Journey | None:
     steps = [_step(child, patience, naming) for child in reader.children("steps")]
     names = [step.name for step in steps if step]
     order = [name for name in WALKED if name in names]
-    if not steps:
+    if not reader.table.get("steps"):
         reader.fault("steps", [], 'add one: [[steps]] name = "open_site"')
     elif kind == "reference" and names != order:
         reader.fault("steps", names, f"each step once, in the journey's order: {', '.join(order)}")
@@ -191,22 +191,23 @@ def read_objectives(reader: Reader, journey: Journey | None) -> tuple[Objective,
     """`objectives`: every one that is not understood is a fault of its own."""
     nothing: list[str] = []
     texts = reader.take("objectives", _list_of_text, nothing) or nothing
+    queues = QUEUES if reader.filled.get("journey") == "reference" else ()
     found = []
     for at, one in enumerate(texts):
         try:
-            found.append(_objective(one, journey))
+            found.append(_objective(one, journey, queues))
         except ValueError as error:
             reader.fault(f"objectives[{at}]", one, str(error))
     return tuple(found)
 
 
-def _objective(one: str, journey: Journey | None) -> Objective:
+def _objective(one: str, journey: Journey | None, queues: Sequence[str]) -> Objective:
     objective = parse_objective(one)
     if objective.kind in ("latency", "success"):
         if journey and objective.subject not in journey.names:
             raise ValueError(f"names no step of this journey ({', '.join(journey.names)})")
-    elif objective.kind == "backlog" and objective.subject not in QUEUES:
-        raise ValueError(f"there is no such queue; write one of {', '.join(QUEUES)}")
+    elif objective.kind == "backlog" and queues and objective.subject not in queues:
+        raise ValueError(f"there is no such queue; write one of {', '.join(queues)}")
     return objective
 
 
