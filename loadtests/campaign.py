@@ -1,0 +1,262 @@
+"""A campaign: one run from its plan to its run directory. Locust runs in processes of its own.
+
+Importing this imports neither Locust nor gevent: they patch the process that they are in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic, time
+from typing import Any, Final
+
+from loadtests.orders import GIVEN, Orders, check_mailbox
+from loadtests.protocol import DEFAULT, load_protocol
+from loadtests.rundir import (
+    PROGRESS,
+    CampaignResult,
+    conclude,
+    export_ledger,
+    make_run_dir,
+    read_generator,
+    read_rows,
+)
+from loadtests.target import capacity_of, check_ownership, wait_until_ready
+from loadtests.tether import CORES, PARENT
+from workload.manifest import Bending, Manifest, these_versions, this_commit, this_machine
+from workload.scenario import Scenario
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+LOCUSTFILE: Final = ROOT / "loadtests" / "locustfile.py"
+ADMIN_TOKEN: Final = "SURGE_ADMIN_TOKEN"  # noqa: S105 - the name of the variable
+LOOK_S: Final = 0.25
+#: A generator that was asked to stop has so long to write its record.
+STOP_S: Final = 30.0
+LEAVE_S: Final = 5.0
+
+Progress = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class CampaignPlan:
+    """What is driven against what. Spans in seconds.
+
+    ``window_s``: a stretch of the arrival curve, None for all of it. ``workers``: processes that
+    generate load; with more than one there is also a master. ``cores``: where they may run.
+    ``mailbox``: URL where mail is read; '' for what the target's /capacity says.
+    ``admin_token``: '' takes SURGE_ADMIN_TOKEN; with neither no ledger is exported.
+    """
+
+    scenario: Scenario
+    target: str
+    run_dir: Path
+    window_s: tuple[float, float] | None = None
+    thin: float = 1.0
+    population: float | None = None
+    speed: float = 1.0
+    pauses: float = 1.0
+    drain_s: float = 60.0
+    workers: int = 1
+    cores: tuple[int, ...] = ()
+    protocol: str = DEFAULT
+    headers: Mapping[str, str] = field(default_factory=dict)
+    mailbox: str = ""
+    yes_i_own: str = ""
+    admin_token: str = field(default="", repr=False)
+
+    @property
+    def bending(self) -> Bending:
+        """How the run differs from its scenario."""
+        window = self.window_s or (0.0, self.scenario.curve.duration_s)
+        return Bending(window, self.thin, self.population, self.speed, self.pauses)
+
+    def orders(self, mailbox: str) -> Orders:
+        """What the workers are told."""
+        return Orders(
+            scenario=self.scenario.table,
+            reading=self.scenario.reading,
+            bending=self.bending,
+            target=self.target,
+            mailbox=self.mailbox or mailbox,
+            protocol=self.protocol,
+            headers=self.headers,
+            drain_s=self.drain_s,
+        )
+
+
+def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> CampaignResult:
+    """Drive the plan and write its run directory.
+
+    Ctrl-C ends the run early: the result then says interrupted; a second one kills the generator.
+    ``progress`` is called about once a second with where the run is.
+    Raises InputError for a plan that can't be driven, InvalidRunError when the target is not
+    healthy or nothing at all was recorded; both before anything else is written.
+    """
+    check_ownership(plan.target, plan.yes_i_own)
+    load_protocol(plan.protocol)
+    wait_until_ready(plan.target, plan.headers)
+    capacity = capacity_of(plan.target, plan.headers)
+    orders = plan.orders(str(capacity.get("mailbox", "")))
+    check_mailbox(orders)
+    make_run_dir(plan.run_dir)
+    began = time()
+    generator = Generator(plan, orders, capacity.get("metrics", {}))
+    lost = generator.drive(progress)
+    manifest = _manifest(plan, capacity, began, lost)
+    token = plan.admin_token or os.environ.get(ADMIN_TOKEN, "")
+    if token:
+        why = export_ledger(plan.target, token, plan.run_dir)
+        manifest.generator["ledger"] = why or "exported"
+    history = read_rows(plan.run_dir, {"status": manifest.status, "reasons": manifest.reasons})
+    return conclude(plan.run_dir, manifest, plan.scenario, history)
+
+
+def _manifest(
+    plan: CampaignPlan, capacity: dict[str, Any], began: float, lost: list[str]
+) -> Manifest:
+    said = read_generator(plan.run_dir)
+    reasons = (*said.pop("reasons"), *lost)
+    status = said.pop("status")
+    if status == "complete" and lost:
+        status = "invalid"
+    facts = {
+        "processes": plan.workers,
+        "cores": list(plan.cores),
+        "protocol": plan.protocol,
+        "headers": sorted(plan.headers),
+        "drain_s": plan.drain_s,
+    }
+    return Manifest(
+        kind="measured",
+        scenario=plan.scenario.name,
+        fingerprint=plan.scenario.fingerprint,
+        seed=plan.scenario.seed,
+        bending=plan.bending,
+        status=status,
+        reasons=reasons,
+        target=plan.target,
+        began_unix=said.pop("began_unix") or began,
+        lasted_s=said.pop("lasted_s"),
+        commit=this_commit(),
+        machine=this_machine(),
+        versions=these_versions(),
+        capacity=capacity,
+        generator={**facts, **said},
+        reading=plan.scenario.reading,
+    )
+
+
+class Generator:
+    """Locust's processes: one, or a master and several workers."""
+
+    def __init__(self, plan: CampaignPlan, orders: Orders, metrics: Mapping[str, str]) -> None:
+        self._plan = plan
+        run_dir = plan.run_dir.resolve()
+        given = {"orders": orders.plain(), "metrics": dict(metrics), "run_dir": str(run_dir)}
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": path,
+            GIVEN: json.dumps(given),
+            PARENT: str(os.getpid()),
+            CORES: ",".join(str(core) for core in plan.cores),
+        }
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._all: list[subprocess.Popen[bytes]] = []
+
+    def drive(self, progress: Progress | None) -> list[str]:
+        """Run to the end; why it is invalid, as far as its processes show it."""
+        try:
+            self._wait(self._start(), progress)
+        finally:
+            self._leave()
+        return self._lost()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Start everything; the process that ends when the run is over."""
+        if self._plan.workers == 1:
+            return self._locust("locust", [])
+        port = str(_free_port())
+        bind = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+        expect = ["--expect-workers", str(self._plan.workers), "--expect-workers-max-wait", "30"]
+        master = self._locust("master", ["--master", *bind, *expect])
+        join = ["--worker", "--master-host", "127.0.0.1", "--master-port", port]
+        for number in range(self._plan.workers):
+            self._workers.append(self._locust(f"worker-{number}", join))
+        return master
+
+    def _locust(self, name: str, options: list[str]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless",
+                   "--only-summary", *options]  # fmt: skip
+        if "--worker" not in options:
+            command += ["--host", self._plan.target]
+        with (self._plan.run_dir / "logs" / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is ours to pass on
+            )
+        self._all.append(process)
+        return process
+
+    def _wait(self, chief: subprocess.Popen[bytes], progress: Progress | None) -> None:
+        """Until Locust's chief process has ended. Ctrl-C asks it to end; a second kills it."""
+        asked_at: float | None = None
+        shown: object = None
+        while chief.poll() is None:
+            try:
+                with suppress(subprocess.TimeoutExpired):
+                    chief.wait(LOOK_S)
+                shown = self._show(progress, shown)
+            except KeyboardInterrupt:
+                if asked_at is not None:
+                    chief.kill()
+                asked_at = asked_at or monotonic()
+                chief.send_signal(signal.SIGINT)
+            if asked_at is not None and monotonic() - asked_at > STOP_S:
+                chief.kill()
+
+    def _show(self, progress: Progress | None, shown: object) -> object:
+        path = self._plan.run_dir / PROGRESS
+        if progress is None or not path.exists():
+            return shown
+        now: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if now != shown:
+            progress(now)
+        return now
+
+    def _leave(self) -> None:
+        """Whatever happened, no process of ours stays."""
+        deadline = monotonic() + LEAVE_S
+        for process in self._all:
+            try:
+                process.wait(max(deadline - monotonic(), 0.0) if process.poll() is None else 0.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _lost(self) -> list[str]:
+        return [
+            f"worker lost: process {number} ended with {worker.returncode}"
+            for number, worker in enumerate(self._workers)
+            if worker.returncode != 0
+        ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,124 @@
+"""Walks one visit for real: a Pause is slept, an Attempt is an HTTP request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loadtests.exchange import Answer, Request
+from loadtests.protocol import JourneyProtocol, Memory
+from workload.history import Observation
+from workload.journey import CONNECT, MAIL_PATIENCE, MAILS, TIMEOUT, WIDTH, Itinerary
+from workload.population import Population, Visitor
+from workload.visit import Attempt, Ending, Outcome, Pause, walk
+
+
+class Time(Protocol):
+    """What the driver needs of the run's clock; ``base`` is run time 0 on the monotonic clock."""
+
+    base: int
+
+    def now(self) -> int:
+        """ns since the base."""
+
+    def sleep_until(self, at: int) -> None:
+        """Return at ``at`` or later."""
+
+
+class Asks(Protocol):
+    """What the driver needs of the client."""
+
+    def ask(self, request: Request, connect_deadline_ns: int, deadline_ns: int) -> Answer:
+        """The answer, or the failure, by these instants of the monotonic clock."""
+
+
+class Letters(Protocol):
+    """What the driver needs of the mailbox."""
+
+    def wait(self, address: str, kind: str, until: int) -> dict[str, Any] | None:
+        """The letter, or None at ``until``."""
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a visit meets. ``record`` takes each Observation, and how long the answer was."""
+
+    steps: tuple[str, ...]
+    itinerary: Itinerary
+    seed: int
+    people: Population
+    protocol: JourneyProtocol
+    client: Asks
+    mailbox: Letters
+    time: Time
+    record: Callable[[Observation, int], None]
+
+
+def walk_visit(world: World, index: int, arrived: int) -> Ending:
+    """Walk the visit of a visitor who arrived at ``arrived`` (ns of run time), to its end."""
+    visitor = world.people.visitor(world.seed, index)
+    visit = walk(world.itinerary, world.seed, index)
+    memory: Memory = {}
+    intended, ending = arrived, Ending.OPEN
+    move: Pause | Attempt | None = next(visit)
+    while move is not None:
+        if isinstance(move, Pause):
+            intended += move.ns
+            world.time.sleep_until(intended)
+            move = next(visit)
+            continue
+        row, size = attempt(world, visitor, memory, move, arrived, intended)
+        move, ending = _next(visit, row.outcome)
+        world.record(_ended(row, ending) if ending else row, size)
+        intended = row.ended
+    return ending
+
+
+def attempt(
+    world: World, visitor: Visitor, memory: Memory, move: Attempt, arrived: int, intended: int
+) -> tuple[Observation, int]:
+    """One attempt, and the length of its answer in bytes.
+
+    An attempt that waits for a mail is intended when the visitor has the mail in hand.
+    """
+    time, row = world.time, move.step * WIDTH
+    plan, step = world.itinerary.plan, world.steps[move.step]
+    if move.mail:
+        until = intended + plan[row + MAIL_PATIENCE]
+        letter = world.mailbox.wait(visitor.email, MAILS[move.mail], until)
+        now = time.now()
+        if letter is None:
+            nothing = (arrived, intended, intended, now, Outcome.NO_MAIL)
+            return Observation(visitor.index, move.step, move.number, *nothing), 0
+        memory["mail"] = letter
+        intended = max(intended, now)
+    request = world.protocol.request(step, visitor, memory)
+    started = time.now()
+    sent = started + time.base
+    answer = world.client.ask(request, sent + plan[row + CONNECT], sent + plan[row + TIMEOUT])
+    ended = time.now()
+    outcome = answer.failure
+    if outcome is None:
+        outcome = world.protocol.outcome(step, answer.status, answer.body, memory)
+    made = Observation(
+        visitor.index, move.step, move.number, arrived, intended, started, ended, int(outcome),
+        answer.status,
+    )  # fmt: skip
+    return made, len(answer.body)
+
+
+def _next(
+    visit: Generator[Pause | Attempt, int, Ending], outcome: int
+) -> tuple[Pause | Attempt | None, Ending]:
+    try:
+        return visit.send(outcome), Ending.OPEN
+    except StopIteration as end:
+        return None, end.value
+
+
+def _ended(row: Observation, ending: Ending) -> Observation:
+    return Observation(
+        row.visitor, row.step, row.number, row.arrived, row.intended, row.started, row.ended,
+        row.outcome, row.status, int(ending),
+    )  # fmt: skip

@@ -1,0 +1,202 @@
+"""Locust as the pump: `locust -f loadtests/locustfile.py --headless --host URL --scenario smoke`.
+
+Locust brings the processes together, keeps its statistics and shows its web page. When which
+visitor comes is not Locust's affair: its users wait for answers, our visitors come when the curve
+says. So its one user does nothing, and the run goes by messages between conductor and workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+from locust import User, events, task
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Locust loads us by path
+
+from loadtests import conductor as conducting
+from loadtests import worker as working
+from loadtests.conductor import Conductor
+from loadtests.options import add_options, orders_from
+from loadtests.orders import GIVEN, Orders, check_mailbox
+from loadtests.protocol import load_protocol
+from loadtests.target import capacity_of, wait_until_ready
+from loadtests.tether import tether
+from loadtests.worker import ANSWERED, Worker
+from workload.errors import Fault, InputError, SurgeError
+from workload.history import Observation, outcome_name
+from workload.visit import Outcome
+
+EXIT_CODES: Final = {"complete": 0, "invalid": 3, "interrupted": 130}
+
+
+class Visits(User):
+    """Locust wants a user; this one keeps the run open while visits are walked beside it."""
+
+    fixed_count = 1
+
+    @task
+    def wait(self) -> None:
+        gevent.sleep(3600.0)
+
+
+class StepFailed(Exception):  # noqa: N818 - Locust shows this name as the failure
+    """Why an attempt counts as a failure in Locust's statistics."""
+
+
+FAILURES: Final = {o: StepFailed(outcome_name(o)) for o in Outcome if o not in ANSWERED}
+tether(os.environ)
+
+
+class Door:
+    """What ties one process of Locust to the run: hears its events, passes its messages on."""
+
+    def __init__(self, environment: Any) -> None:
+        self.environment = environment
+        self.runner = environment.runner
+        self.conductor: Conductor | None = None
+        self.worker: Worker | None = None
+        if not isinstance(self.runner, MasterRunner):
+            self._become_worker()
+        if not isinstance(self.runner, WorkerRunner):
+            self._become_conductor()
+
+    # A worker's side.
+
+    def _become_worker(self) -> None:
+        self._hear(conducting.ORDERS, self._prepare)
+        self._hear(conducting.BEGIN, self._begin)
+        self._hear(conducting.STOP, self._stop)
+        if isinstance(self.runner, WorkerRunner):
+            # Ctrl-C reaches every process of a terminal; the master ends the run in order.
+            gevent.signal_handler(signal.SIGINT, lambda: None)
+        self.environment.events.test_stop.add_listener(self._stop)
+
+    def _prepare(self, data: dict[str, Any]) -> None:
+        fault = ""
+        try:
+            orders = Orders.read(data["orders"])
+            self.worker = Worker(
+                orders, data["worker"], data["workers"], self.runner.send_message, self._seen
+            )
+        except SurgeError as error:
+            fault = str(error)
+        self.runner.send_message(conducting.READY, {"worker": data["worker"], "fault": fault})
+
+    def _begin(self, data: dict[str, Any]) -> None:
+        if self.worker is not None:
+            self.worker.start(data["base_unix_ns"])
+
+    def _stop(self, *_: Any, **__: Any) -> None:
+        if self.worker is not None:
+            self.worker.stop()
+
+    def _seen(self, step: str, row: Observation, size: int) -> None:
+        """Locust's own statistics: milliseconds from the intended start."""
+        self.environment.events.request.fire(
+            request_type="attempt",
+            name=step,
+            response_time=(row.ended - row.intended) / 1e6,
+            response_length=size,
+            exception=FAILURES.get(Outcome(row.outcome)),
+            context={},
+        )
+
+    # The conductor's side.
+
+    def _become_conductor(self) -> None:
+        for kind in (conducting.READY, working.ROWS, working.TALLY, working.DONE):
+            self._hear(kind, partial(self._pass_on, kind))
+        self.environment.events.test_start.add_listener(self._start)
+        self.environment.events.test_stop.add_listener(self._interrupt)
+        self.environment.events.quitting.add_listener(self._interrupt)
+        gevent.signal_handler(signal.SIGINT, self._interrupt_and_quit)
+
+    def _pass_on(self, kind: str, data: dict[str, Any]) -> None:
+        """What a worker says, to the conductor of the run that is on."""
+        if self.conductor is not None:
+            self.conductor.hear(kind, data)
+
+    def _start(self, **_: Any) -> None:
+        try:
+            self.conductor = self._make_conductor()
+        except SurgeError as error:
+            print(f"surge: {error}", file=sys.stderr, flush=True)  # noqa: T201 - for a person at a terminal
+            self.environment.process_exit_code = 2 if isinstance(error, InputError) else 3
+            gevent.spawn(self.runner.quit)
+            return
+        gevent.spawn(self.conductor.run)
+
+    def _make_conductor(self) -> Conductor:
+        options = self.environment.parsed_options
+        given = json.loads(os.environ.get(GIVEN, "null"))
+        if given is None:
+            given = orders_by_hand(options, self.environment.host or "")
+        directory = Path(given["run_dir"])
+        (directory / "logs").mkdir(parents=True, exist_ok=True)
+        orders = Orders.read(given["orders"])
+        check(orders)
+        workers = [""]
+        if isinstance(self.runner, MasterRunner):
+            workers = sorted(self.runner.clients, key=self.runner.get_worker_index)
+        return Conductor(orders, given["metrics"], directory, workers, self._tell, self._over)
+
+    def _tell(self, kind: str, data: dict[str, Any], worker: str) -> None:
+        self.runner.send_message(kind, data, worker or None)
+
+    def _over(self, status: str) -> None:
+        self.environment.process_exit_code = EXIT_CODES[status]
+        headless = self.environment.parsed_options.headless
+        gevent.spawn(self.runner.quit if headless else self.runner.stop)
+
+    def _interrupt(self, **_: Any) -> None:
+        if self.conductor is not None and not self.conductor.status:
+            self.conductor.interrupt()
+
+    def _interrupt_and_quit(self) -> None:
+        self._interrupt()
+        self.runner.quit()
+
+    def _hear(self, kind: str, listener: Any) -> None:
+        def heard(msg: Any, **_: Any) -> None:
+            listener(msg.data)
+
+        self.runner.register_message(kind, heard)
+
+
+def orders_by_hand(options: Any, host: str) -> dict[str, Any]:
+    """The orders of somebody who starts Locust without a campaign."""
+    if not host:
+        remedy = "give --host http://HOST:PORT"
+        raise InputError("target", [Fault("host", host, remedy)])
+    orders = orders_from(options, host, "")
+    wait_until_ready(host, orders.headers)
+    capacity = capacity_of(host, orders.headers)
+    orders = orders_from(options, host, str(capacity.get("mailbox", "")))
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    run_dir = options.run_dir or f"runs/{orders.scenario['name']}-{moment}"
+    return {"orders": orders.plain(), "metrics": capacity.get("metrics", {}), "run_dir": run_dir}
+
+
+def check(orders: Orders) -> None:
+    """InputError when the orders can't be carried out: better now than for every visitor."""
+    load_protocol(orders.protocol)
+    check_mailbox(orders)
+
+
+def begin(environment: Any, **_: Any) -> None:
+    """Locust has made its runner: tie this process to the run."""
+    if isinstance(environment.runner, LocalRunner | MasterRunner | WorkerRunner):
+        Door(environment)
+
+
+events.init_command_line_parser.add_listener(add_options)  # type: ignore[no-untyped-call]
+events.init.add_listener(begin)  # type: ignore[no-untyped-call]
