@@ -97,10 +97,17 @@ class History:
 
     @classmethod
     def concatenate(cls, parts: Sequence[History]) -> History:
-        """All rows of several histories of the same journey, ordered by the end of the attempt."""
+        """All rows of several histories of one journey, ordered by the end of the attempt.
+
+        ValueError when their steps differ; an empty history without steps fits any.
+        """
+        journeys = sorted({part.steps for part in parts if part.steps or len(part)})
+        if len(journeys) > 1:
+            raise ValueError(f"histories of different journeys: {journeys}")
         joined = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
         order = np.argsort(joined["ended"], kind="stable")
-        return cls(parts[0].steps, {name: column[order] for name, column in joined.items()})
+        steps = journeys[0] if journeys else ()
+        return cls(steps, {name: column[order] for name, column in joined.items()})
 
 
 def _schema(steps: Sequence[str]) -> Any:
@@ -193,9 +200,12 @@ def read_history(directory: Path, *, cut_short_is_fine: bool = False) -> History
     if not paths:
         remedy = "a run directory holds history-*.arrows; was it copied whole?"
         raise RecordError(str(directory), [Fault("history", "missing", remedy)])
-    return History.concatenate(
-        [_read_stream(path, cut_short_is_fine=cut_short_is_fine) for path in paths]
-    )
+    parts = [_read_stream(path, cut_short_is_fine=cut_short_is_fine) for path in paths]
+    try:
+        return History.concatenate(parts)
+    except ValueError as error:
+        remedy = "the shards of one run walk one journey; were two runs copied into one directory?"
+        raise RecordError(str(directory), [Fault("history", str(error), remedy)]) from error
 
 
 def _read_stream(path: Path, *, cut_short_is_fine: bool) -> History:
@@ -211,7 +221,7 @@ def _read_stream(path: Path, *, cut_short_is_fine: bool) -> History:
         batches.extend(reader)
         ended = _ends_whole(path)
     except (pa.ArrowInvalid, OSError) as error:
-        if not batches and not cut_short_is_fine:
+        if not batches and not (cut_short_is_fine and _may_be_cut_short(path)):
             remedy = "not a whole history: the file was cut short or is of another kind"
             raise RecordError(str(path), [Fault("history", str(error)[:80], remedy)]) from error
         ended = False
@@ -234,6 +244,12 @@ def _ends_whole(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-8, 2)
         return file.read() == b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+
+def _may_be_cut_short(path: Path) -> bool:
+    """Whether the file begins like an Arrow stream (whose first word is a continuation mark)."""
+    with path.open("rb") as file:
+        return b"\xff\xff\xff\xff".startswith(file.read(4))
 
 
 def _empty(path: Path) -> History:
