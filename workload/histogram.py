@@ -21,9 +21,8 @@ LAST_NS: Final = 40 * 86_400 * 10**9  # forty days
 
 
 def _bounds() -> NDArray[np.int64]:
-    count = math.ceil(math.log(LAST_NS / FIRST_NS) / math.log(RATIO)) + 1
     values = [FIRST_NS]
-    while len(values) < count:
+    while values[-1] < LAST_NS:
         values.append(max(values[-1] + 1, values[-1] * 101 // 100))
     return np.asarray(values, dtype=np.int64)
 
@@ -47,7 +46,8 @@ class Histogram:
     @classmethod
     def of(cls, durations_ns: NDArray[np.int64] | Iterable[int], infinite: int = 0) -> Histogram:
         """The histogram of these durations, and ``infinite`` more that never ended."""
-        values = np.asarray(durations_ns, dtype=np.int64)
+        given = durations_ns if isinstance(durations_ns, np.ndarray) else list(durations_ns)
+        values = np.asarray(given, dtype=np.int64)
         at = np.searchsorted(BOUNDS_NS, values, side="left")
         counts = np.bincount(at, minlength=BUCKETS).astype(np.int64)
         counts[INFINITE] += infinite
@@ -67,13 +67,14 @@ class Histogram:
         """
         if self.total == 0:
             return math.nan
-        rank = max(1, math.ceil(p * self.total - 1e-9))
+        rank = max(1, math.ceil(p * self.total * (1 - 1e-12)))  # 0.99 x 100 is the 99th, not more
         at = int(np.searchsorted(np.cumsum(self.counts), rank))
         return math.inf if at == INFINITE else float(BOUNDS_NS[at]) / 1e9
 
     def share_within(self, limit_s: float) -> float:
         """Share of durations whose bucket ends at or below ``limit_s`` (seconds)."""
-        at = int(np.searchsorted(BOUNDS_NS, round(limit_s * 1e9), side="right"))
+        limit_ns = min(limit_s * 1e9, float(LAST_NS * 2))  # above the last bound: all that ended
+        at = int(np.searchsorted(BOUNDS_NS, round(limit_ns), side="right"))
         return float(self.counts[:at].sum()) / self.total if self.total else math.nan
 
     @property

@@ -68,7 +68,7 @@ def read_manifest(directory: Path) -> Manifest:
         bending["window_s"] = tuple(bending["window_s"])
         raw["reasons"] = tuple(raw["reasons"])
         return Manifest(bending=Bending(**bending), **raw)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         fault = Fault("manifest.json", str(error), "a key is missing or unknown; was it edited?")
         raise RecordError(str(directory), [fault]) from error
 
@@ -76,11 +76,11 @@ def read_manifest(directory: Path) -> Manifest:
 def read_json(path: Path, schema: str) -> dict[str, Any]:
     """A JSON object with this ``schema`` key (which is taken out); RecordError otherwise."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError as error:
         remedy = "give a run directory or file that `surge` wrote"
         raise RecordError(str(path), [Fault("file", "missing", remedy)]) from error
-    except (UnicodeDecodeError, json.JSONDecodeError, IsADirectoryError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         remedy = "not whole JSON: cut short or another kind of file"
         raise RecordError(str(path), [Fault("file", str(error)[:80], remedy)]) from error
     table = dict(raw) if isinstance(raw, dict) else {}
@@ -88,6 +88,10 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
     if found != schema:
         raise RecordError(str(path), [Fault("schema", found, f"this command reads {schema}")])
     return table
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
 
 
 def write_json(path: Path, value: dict[str, Any]) -> Path:
@@ -128,6 +132,10 @@ def these_versions() -> dict[str, str]:
 def this_commit() -> str:
     """Short hash of the checkout, a plus sign behind it when it was changed; '' outside git."""
     here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["git", "-C", str(here), "describe", "--always", "--exclude=*"]
+    command += ["--dirty=+", "--abbrev=12"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # a machine without git; the commit is then not known
+        return ""
     return answer.stdout.strip()

@@ -102,6 +102,8 @@ def parse_objective(text: str) -> Objective:
             quantile = float(found["p"]) / 100 if kind == "latency" else math.nan
             if kind == "latency" and not 0 < quantile < 1:
                 raise ValueError("a percentile lies between 0 and 100, both excluded")
+            if kind == "success" and limit >= 1:
+                raise ValueError("more than all can't succeed; write a share below 100%")
             return Objective(text.strip(), kind, found[group], found["sign"], limit, quantile)
     if not share or found["sign"] != "<":
         raise ValueError(REMEDY)
@@ -129,7 +131,7 @@ def judge(objective: Objective, facts: Facts) -> Verdict:
 
 
 def _judge_latency(objective: Objective, latency: Histogram | None) -> Verdict:
-    needed = math.ceil(1 / (1 - objective.quantile))
+    needed = math.ceil(1 / (1 - objective.quantile) - 1e-6)  # 100 for p(99), 1,000 for p(99.9)
     seen = latency.total if latency else 0
     if latency is None or seen < needed:
         why = f"{seen} visits; this percentile needs at least {needed}"

@@ -73,8 +73,9 @@ class Summary:
 
     @property
     def throughput_per_s(self) -> float:
-        """Accepted attempts a second, all steps, over the whole record."""
-        return sum(step.accepted for step in self.steps) / self.duration_s
+        """Accepted steps a second, all steps, over the whole record; NaN for a record of 0 s."""
+        accepted = sum(step.accepted for step in self.steps)
+        return accepted / self.duration_s if self.duration_s else math.nan
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form, `surge/summary/1`; percentiles null where infinite or unknown."""
@@ -84,7 +85,7 @@ class Summary:
             "cell_s": self.cell_s,
             "visits": self.visits,
             "endings": self.endings,
-            "throughput_per_s": self.throughput_per_s,
+            "throughput_per_s": finite(self.throughput_per_s),
             "checkpoints": [{"hours": h, **counts} for h, counts in self.checkpoints.items()],
             "steps": {step.name: _step_json(step) for step in self.steps},
         }
