@@ -39,8 +39,8 @@ def attempts_are_counted_without_gaps(history: History) -> list[str]:
     first = wrong_first & (number != 1)
     gap = np.zeros(len(ordered), dtype=bool)
     gap[1:] = same & (number[1:] != number[:-1] + 1)
-    return _found("starts a step with a number other than 1", ordered, first) + _found(
-        "does not follow its predecessor's number", ordered, gap
+    return _found("started a step with a number other than 1", ordered, first) + _found(
+        "did not follow its predecessor's number", ordered, gap
     )
 
 
@@ -75,49 +75,59 @@ def steps_follow_acceptance(history: History) -> list[str]:
     return (
         _found("came to a step without acceptance of the one before", ordered, wrong)
         + _found("was repeated after a final answer", ordered, repeated)
-        + _found("is a visitor's first, but not of the first step", ordered, late)
+        + _found("came first of its visitor, but not to the first step", ordered, late)
     )
 
 
 def a_visit_ends_once(history: History) -> list[str]:
-    """An ending stands on a visitor's last attempt, and nowhere else; it fits the outcome."""
+    """An ending stands on a visitor's last attempt, and nowhere else."""
     ordered = history.ordered()
-    ended = ordered["ending"] != Ending.OPEN
     last = np.ones(len(ordered), dtype=bool)
     last[:-1] = ordered["visitor"][1:] != ordered["visitor"][:-1]
-    finished = (ordered["ending"] == Ending.FINISHED) & (ordered["outcome"] != Outcome.ACCEPTED)
-    return _found("comes after its visit's end", ordered, ended & ~last) + _found(
-        "finished a visit without being accepted", ordered, finished
+    early = ~last & (ordered["ending"] != Ending.OPEN)
+    return _found("ended a visit that went on", ordered, early)
+
+
+def an_ending_fits_its_outcome(history: History) -> list[str]:
+    """Finished and dropped out: accepted. Turned away: a final no. Gave up: any other failure."""
+    ending, outcome, step = (history[name] for name in ("ending", "outcome", "step"))
+    accepted = outcome == Outcome.ACCEPTED
+    final_no = np.isin(outcome, (Outcome.REFUSED, Outcome.DECLINED))
+    last = step == len(history.steps) - 1
+    fits = {
+        Ending.FINISHED: accepted & last,
+        Ending.DROPPED_OUT: accepted & ~last,
+        Ending.GAVE_UP: ~accepted & ~final_no,
+        Ending.TURNED_AWAY: final_no,
+    }
+    return [
+        sentence
+        for kind, right in fits.items()
+        for sentence in _found(f"{_said(kind)} against its outcome", history,
+                               (ending == kind) & ~right)
+    ]  # fmt: skip
+
+
+def codes_are_words(history: History) -> list[str]:
+    """Every step, outcome and ending is one that has a name; numbers count from 1."""
+    known = (
+        np.isin(history["outcome"], list(Outcome))
+        & np.isin(history["ending"], list(Ending))
+        & (history["step"] >= 0)
+        & (history["step"] < len(history.steps))
+        & (history["number"] >= 1)
     )
+    return _found("had a code without a name", history, ~known)
 
 
 def arrival_is_one_instant(history: History) -> list[str]:
     """All attempts of a visitor name the same arrival."""
     ordered = history.ordered()
-    differs = np.zeros(len(ordered), dtype=bool)
-    same_visitor = ordered["visitor"][1:] == ordered["visitor"][:-1]
-    differs[1:] = same_visitor & (ordered["arrived"][1:] != ordered["arrived"][:-1])
-    return _found("names another arrival than its visitor's first", ordered, differs)
-
-
-def little(history: History) -> list[str]:
-    """Mean number in flight = rate x mean time in flight, counted in two independent ways.
-
-    One way adds durations; the other integrates the step function of how many are in flight over
-    the sorted starts and ends. They agree to the nanosecond or rows are missing or damaged.
-    """
-    if not len(history):
-        return []
-    by_duration = int((history["ended"] - history["started"]).sum())
-    edges = np.concatenate([history["started"], history["ended"]])
-    change = np.concatenate([np.ones(len(history), np.int64), -np.ones(len(history), np.int64)])
-    order = np.lexsort((-change, edges))
-    edges, in_flight = edges[order], np.cumsum(change[order])
-    by_area = int((in_flight[:-1] * np.diff(edges)).sum())
-    broken_ = [] if by_area == by_duration else [f"area {by_area} ns != durations {by_duration} ns"]
-    if in_flight.min() < 0:
-        broken_.append("fewer than nobody in flight")
-    return broken_
+    fresh = np.ones(len(ordered), dtype=bool)
+    fresh[1:] = ordered["visitor"][1:] != ordered["visitor"][:-1]
+    first = np.maximum.accumulate(np.where(fresh, np.arange(len(ordered)), 0))
+    differs = ordered["arrived"] != ordered["arrived"][first]
+    return _found("named another arrival than its visitor's first", ordered, differs)
 
 
 LAWS: Final[tuple[Law, ...]] = (
@@ -126,14 +136,19 @@ LAWS: Final[tuple[Law, ...]] = (
     one_thing_at_a_time,
     steps_follow_acceptance,
     a_visit_ends_once,
+    an_ending_fits_its_outcome,
     arrival_is_one_instant,
-    little,
+    codes_are_words,
 )
 
 
 def broken(history: History) -> list[str]:
     """Every law that this history breaks, as `law: what was found`."""
     return [f"{law.__name__}: {finding}" for law in LAWS for finding in law(history)]
+
+
+def _said(ending: Ending) -> str:
+    return ending.name.lower().replace("_", " ")
 
 
 def _same_step(ordered: History) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
