@@ -1,30 +1,34 @@
 """The readable reference: SimPy walks the visits of `workload.visit.walk` on simulated time.
 
-A visitor is a SimPy process around `walk`: it answers a Pause with a timeout and an Attempt with the
-stations, and sleeps until it hears something. The stations are the pure functions of `kernel`, run
-by events whose priority is their code: so SimPy settles events of one instant by (kind, visitor,
-step, number), as the compiled engine does.
+A visitor is a SimPy process around `walk`: it answers a Pause with a timeout and an Attempt with
+the stations, and sleeps until it hears something. The stations are the pure functions of `kernel`,
+run by events whose priority is their code: so SimPy settles events of one instant by (kind,
+visitor, step, number), as the compiled engine does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import simpy
 from simpy.events import Event
 
 from simulation import layout as at
-from simulation.kernel import attempt, close_visit, handle, open_visit, pause, record
+from simulation.kernel import handle
+from simulation.places import open_visit
+from simulation.visits import attempt, close_visit, pause, record
 from simulation.world import Order, add_places, build_world
 from workload.arrivals import Arrivals
 from workload.visit import Pause, walk
+
+Call = Callable[[Event], None]
 
 
 class _At(Event):
     """An event at an absolute time, ordered by its code among those of the same instant."""
 
-    def __init__(self, env: simpy.Environment, when: int, code: int, call: Callable[[Any], None]):
+    def __init__(self, env: simpy.Environment, when: int, code: int, call: Call) -> None:
         self.env = env
         self.callbacks = [call]
         self._value: Any = None
@@ -56,39 +60,38 @@ class SimpyEngine:
         return self.world
 
     def _doors(self, arrivals: Arrivals) -> Generator[Event, Any, None]:
-        pairs: Iterable[tuple[int, int]] = zip(
-            arrivals.index.tolist(), arrivals.at_ns.tolist(), strict=True
-        )
-        for who, when in pairs:
-            yield _At(self.env, when, at.code_of(at.ARRIVE, who, 0, 0), lambda _: None)
-            self.world.cells[at.C_EVENTS] += 1
-            self._make_room()
+        for who, when in zip(arrivals.index.tolist(), arrivals.at_ns.tolist(), strict=True):
+            yield _At(self.env, when, at.code_of(at.ARRIVE, who, 0, 0), self._arrival)
             self.env.process(self._visit(who))
+
+    def _arrival(self, _: Event) -> None:
+        self.world.cells[at.C_EVENTS] += 1
+        self._make_room()
 
     def _visit(self, who: int) -> Generator[Event, Any, None]:
         world, env = self.world, self.env
-        slot = open_visit(world, int(env.now), who)
+        mine = open_visit(world, int(env.now), who)
         visit = walk(self.order.itinerary, self.order.seed, who)
         action = next(visit)
         while True:
-            hears = self._hears[slot] = Event(env)
+            hears = self._hears[mine] = Event(env)
             if isinstance(action, Pause):
-                pause(world, int(env.now), slot, action.ns)
+                pause(world, int(env.now), mine, action.ns)
                 self._put_on_calendar()
                 yield hears
                 action = next(visit)
                 continue
-            attempt(world, int(env.now), slot, action.step, action.number, action.mail)
+            attempt(world, int(env.now), mine, action.step, action.number, action.mail)
             self._put_on_calendar()
             outcome = yield hears
             self._make_room_for_a_row()
             try:
                 action = visit.send(outcome)
             except StopIteration as end:
-                record(world, int(env.now), slot, outcome, end.value)
-                close_visit(world, int(env.now), slot, end.value)
+                record(world, int(env.now), mine, outcome, end.value)
+                close_visit(world, int(env.now), mine, end.value)
                 return
-            record(world, int(env.now), slot, outcome, 0)
+            record(world, int(env.now), mine, outcome, 0)
 
     def _put_on_calendar(self) -> None:
         cells, out = self.world.cells, self.world.out
@@ -97,31 +100,31 @@ class SimpyEngine:
             _At(self.env, when, code, self._handler(when, code, ref))
         cells[at.C_OUT] = 0
 
-    def _handler(self, when: int, code: int, ref: int) -> Callable[[Any], None]:
+    def _handler(self, when: int, code: int, ref: int) -> Call:
         world = self.world
         if at.kind_of(code) == at.WAKE:
 
-            def wake(_: Any) -> None:
+            def wake(_: Event) -> None:
                 world.cells[at.C_EVENTS] += 1
                 self._hears[ref].succeed()
 
             return wake
 
-        def happen(_: Any) -> None:
+        def happen(_: Event) -> None:
             self._make_room()
             handle(world, when, code, ref)
             if world.cells[at.C_OUT]:
                 self._put_on_calendar()
-            if world.cells[at.C_SLOT] != at.NONE:
-                self._hears[world.cells[at.C_SLOT]].succeed(world.cells[at.C_OUTCOME])
+            if world.cells[at.C_HEARD] != at.NONE:
+                self._hears[world.cells[at.C_HEARD]].succeed(world.cells[at.C_OUTCOME])
 
         return happen
 
     def _make_room(self) -> None:
         cells = self.world.cells
-        if min(cells[at.C_FULL_VISITS], cells[at.C_FULL_JOBS]) < at.MOST_OUT:
+        if min(cells[at.C_ROOM_VISITS], cells[at.C_ROOM_JOBS]) <= cells[at.C_MOST_OUT]:
             add_places(self.world, len(self.world.visits) // at.VISIT)
 
     def _make_room_for_a_row(self) -> None:
         if self.order.trace:
-            self.world.rows.extend([0] * at.ROW)  # type: ignore[attr-defined]
+            self.world.rows.extend([0] * at.ROW)

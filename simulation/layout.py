@@ -2,7 +2,8 @@
 
 Both engines run the same functions over a `World`: lists of Python integers under SimPy, int64
 arrays in the compiled engine. A record (a visit, a job, a loop …) is a run of cells in one flat
-sequence: field F of record r lies at ``r * SIZE + F``. Times are integers of nanoseconds.
+sequence, and is referred to by its first cell: field F of record r lies at ``r + F``. Times are
+integers of nanoseconds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class World(NamedTuple):
 
     cells: MutableSequence[int]  # single numbers (C_*)
     visits: MutableSequence[int]  # VISIT cells each: people in the system
-    jobs: MutableSequence[int]  # JOB cells each: work in the service, and flushes
+    jobs: MutableSequence[int]  # JOB cells each: requests, flushes, checks and mails
     cores: MutableSequence[int]  # CORE cells each: processors
     loops: MutableSequence[int]  # LOOP cells each: event loops and what hangs on them
     stations: MutableSequence[int]  # STATION cells each: what is counted of a station
@@ -32,7 +33,7 @@ class World(NamedTuple):
     tallies: MutableSequence[int]  # TALLY cells a step
     offered: MutableSequence[int]  # first attempts by step and time cell
     achieved: MutableSequence[int]  # acceptances by step and time cell
-    declined: MutableSequence[int]
+    declined: MutableSequence[int]  # correct noes by step and time cell
     ends: MutableSequence[int]  # END cells a visitor: what became of everybody
     rows: MutableSequence[int]  # ROW cells an attempt, when a trace is wanted
 
@@ -41,7 +42,7 @@ class World(NamedTuple):
 C_SEED: Final = 0
 C_STEPS: Final = 1
 C_OUT: Final = 2  # events in `out`
-C_SLOT: Final = 3  # the visit that heard something in this event, or NONE
+C_HEARD: Final = 3  # the visit that heard something in this event, or NONE
 C_OUTCOME: Final = 4  # what it heard
 C_FREE_VISIT: Final = 5  # heads of the free lists
 C_FREE_JOB: Final = 6
@@ -65,7 +66,7 @@ C_DB_CORES: Final = 23
 C_CAP: Final = 24  # most requests in flight a worker, 0: none
 C_SHED_DELAY: Final = 25  # ns that a refusal is held back
 C_SHED_COST: Final = 26  # loop ns of a refusal
-C_CHECK_HEAD: Final = 27  # identity queue: visits, linked by V_CHECK_NEXT
+C_CHECK_HEAD: Final = 27  # checks that wait for a slot
 C_CHECK_TAIL: Final = 28
 C_CHECK_LENGTH: Final = 29
 C_REGISTRY_FREE: Final = 30  # free slots of the registry client
@@ -75,7 +76,7 @@ C_REGISTRY_TABLE: Final = 33
 C_CHECK_CPU: Final = 34  # worker ns a check
 C_DECISION: Final = 35  # database ns to store a decision
 C_WORKER_CORE: Final = 36  # core of the worker process
-C_MAIL_HEAD: Final = 37  # outbox: visits, linked by V_MAIL_NEXT
+C_MAIL_HEAD: Final = 37  # mails that wait for a connection
 C_MAIL_TAIL: Final = 38
 C_MAIL_LENGTH: Final = 39
 C_MAIL_FREE: Final = 40  # free SMTP connections
@@ -95,11 +96,12 @@ C_TWIN_CHECK: Final = 53
 C_OPEN: Final = 54  # people in the system
 C_PEAK: Final = 55  # most people in the system
 C_HORIZON: Final = 56
-C_FULL_VISITS: Final = 57  # free places, so that an engine can make room in time
-C_FULL_JOBS: Final = 58
+C_ROOM_VISITS: Final = 57  # free places, so that an engine can make room in time
+C_ROOM_JOBS: Final = 58
 C_BUCKETS: Final = 59
 C_CELL_NS: Final = 60  # width of a time cell, and how many there are
 C_TIME_CELLS: Final = 61
+C_MOST_OUT: Final = 62  # no event causes more events, or takes more places, than this
 CELLS: Final = 64
 
 # ---- a visit -------------------------------------------------------------------------------------
@@ -118,12 +120,7 @@ V_ATTEMPTS: Final = 11
 V_WAIT: Final = 12
 V_REFS: Final = 13  # work that still belongs to the visit
 V_NEXT: Final = 14  # free list
-V_CHECK_NEXT: Final = 15
-V_CHECK_AT: Final = 16  # when the check was queued
-V_MAIL_NEXT: Final = 17
-V_MAIL_KIND: Final = 18
-V_MAIL_AT: Final = 19
-VISIT: Final = 20
+VISIT: Final = 15
 
 # States of a visit.
 CLOSED: Final = 0
@@ -137,14 +134,14 @@ QUEUED: Final = 1
 VERIFIED: Final = 2
 MISMATCH: Final = 3
 
-# ---- a job: a request in the service, or a flush -------------------------------------------------
-J_SLOT: Final = 0  # its visit; NONE for a flush
+# ---- a job: a request, a flush, an identity check or a mail --------------------------------------
+J_VISIT: Final = 0  # its visit; NONE for a flush
 J_WHO: Final = 1
-J_STEP: Final = 2
+J_STEP: Final = 2  # a mail: its kind
 J_NUMBER: Final = 3
 J_PHASE: Final = 4
 J_NEXT: Final = 5  # link of the queue it stands in, or of the free list
-J_LOOP: Final = 6
+J_LOOP: Final = 6  # its worker's loop; a flush: too
 J_SINCE: Final = 7  # when it entered the queue it stands in
 J_OUTCOME: Final = 8
 J_DEMAND: Final = 9  # ns of the slice it waits for
@@ -159,6 +156,8 @@ AFTER_AWAIT: Final = 2
 RECEIVING: Final = 3
 FLUSHING: Final = 4
 SHEDDING: Final = 5
+CHECKING: Final = 6
+MAILING: Final = 7
 
 # ---- a core --------------------------------------------------------------------------------------
 K_HIGH_UNTIL: Final = 0  # when the preempting work that it has is done
@@ -249,10 +248,8 @@ ROW: Final = 10  # visitor, step, number, arrived, intended, started, ended, out
 # ---- an event ------------------------------------------------------------------------------------
 O_TIME: Final = 0
 O_CODE: Final = 1
-O_REF: Final = 2
+O_REF: Final = 2  # the record that the event is about
 OUT: Final = 3
-#: No event causes more events than this many, the rows of a flush aside (they cause slices only).
-MOST_OUT: Final = 64
 
 ARRIVE: Final = 1
 WAKE: Final = 2
@@ -274,6 +271,7 @@ KIND_SHIFT: Final = 56
 WHO_SHIFT: Final = 16
 STEP_SHIFT: Final = 12
 WHO_MASK: Final = (1 << 40) - 1
+STEP_MASK: Final = (1 << 4) - 1
 NUMBER_MASK: Final = (1 << 12) - 1
 
 

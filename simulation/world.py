@@ -1,4 +1,4 @@
-"""Builds a World: a scenario's visits, a service's costs and a deployment's capacity, as integers."""
+"""Builds a World: a scenario's visits, a service's costs, a deployment's capacity, as integers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Tables:
         return self._known[key]
 
 
-def build_world(order: Order, places: int = 4096) -> at.World:
+def build_world(order: Order, places: int = 0) -> at.World:
     """A World of Python lists at time 0, with room for ``places`` visits and jobs."""
     tables = _Tables()
     routes = _routes(order, tables)
@@ -68,7 +68,7 @@ def build_world(order: Order, places: int = 4096) -> at.World:
         cores=cores,
         loops=loops,
         stations=[0] * (len(at.STATIONS) * at.STATION),
-        out=[0] * (at.OUT * at.MOST_OUT),
+        out=[0] * (at.OUT * cells[at.C_MOST_OUT]),
         routes=routes,
         tables=tables.flat,
         plan=list(order.itinerary.plan),
@@ -82,24 +82,24 @@ def build_world(order: Order, places: int = 4096) -> at.World:
         ends=[0] * (order.people * at.END),
         rows=[],
     )
-    add_places(world, places)
+    add_places(world, max(places, 2 * cells[at.C_MOST_OUT]))
     return world
 
 
 def add_places(world: at.World, count: int) -> None:
     """Room for ``count`` more visits and jobs (of a World of lists)."""
     cells = world.cells
-    for sequence, size, link, free, full in (
-        (world.visits, at.VISIT, at.V_NEXT, at.C_FREE_VISIT, at.C_FULL_VISITS),
-        (world.jobs, at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_FULL_JOBS),
+    for sequence, size, link, free, room in (
+        (world.visits, at.VISIT, at.V_NEXT, at.C_FREE_VISIT, at.C_ROOM_VISITS),
+        (world.jobs, at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS),
     ):
-        first = len(sequence) // size
-        for place in range(first, first + count):
-            record = [0] * size
-            record[link] = place + 1 if place + 1 < first + count else cells[free]
-            sequence.extend(record)
+        first = len(sequence)
+        sequence.extend([0] * (size * count))
+        for place in range(first, len(sequence), size):
+            sequence[place + link] = place + size
+        sequence[len(sequence) - size + link] = cells[free]
         cells[free] = first
-        cells[full] = cells[full] + count
+        cells[room] += count
 
 
 def _ns(seconds: float) -> int:
@@ -132,7 +132,7 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
     values = {
         at.C_SEED: order.seed,
         at.C_STEPS: order.itinerary.steps,
-        at.C_SLOT: at.NONE,
+        at.C_HEARD: at.NONE,
         at.C_FREE_VISIT: at.NONE,
         at.C_FREE_JOB: at.NONE,
         at.C_NETWORK: _ns(deployment.network_s or model.network_s),
@@ -172,6 +172,8 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_BUCKETS: BUCKETS,
         at.C_CELL_NS: _ns(order.cell_s),
         at.C_HORIZON: _ns(order.horizon_s),
+        # A flush causes a mail and a check for each of its rows; other events a few.
+        at.C_MOST_OUT: 2 * deployment.batch_rows + 64,
     }
     for cell, value in values.items():
         cells[cell] = value
@@ -187,20 +189,21 @@ def _sum(one: Duration, other: Duration) -> Duration:
 
 def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], list[int]]:
     """Cores: the service's, then (unless shared) the database's and the worker process's, then the
-    generator's. Loops: the service's workers, then the generator's."""
+    generator's. Loops: the service's workers, then the generator's.
+    """
     workers = deployment.replicas * deployment.workers
     service = min(workers, deployment.replicas * deployment.cores)
     count = service
     if deployment.shared_core:
         cells[at.C_DB_FIRST], cells[at.C_DB_CORES], cells[at.C_WORKER_CORE] = 0, service, 0
     else:
-        cells[at.C_DB_FIRST], cells[at.C_DB_CORES] = count, deployment.database_cores
-        cells[at.C_WORKER_CORE] = count + deployment.database_cores
+        cells[at.C_DB_FIRST], cells[at.C_DB_CORES] = count * at.CORE, deployment.database_cores
+        cells[at.C_WORKER_CORE] = (count + deployment.database_cores) * at.CORE
         count += deployment.database_cores + 1
     homes = [worker % service for worker in range(workers)]
     cells[at.C_GENERATOR], cells[at.C_TWIN_CORE] = at.NONE, at.NONE
     if deployment.generator:
-        cells[at.C_GENERATOR], cells[at.C_TWIN_CORE] = workers, count
+        cells[at.C_GENERATOR], cells[at.C_TWIN_CORE] = workers * at.LOOP, count * at.CORE
         homes.append(count)
         count += 1
     cores: list[int] = []
@@ -212,7 +215,7 @@ def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], li
         for field in (at.L_HEAD, at.L_TAIL, at.L_RUNNING, at.L_READY_NEXT, at.L_ROWS_HEAD,
                       at.L_ROWS_TAIL, at.L_POOL_HEAD, at.L_POOL_TAIL):  # fmt: skip
             loop[field] = at.NONE
-        loop[at.L_CORE] = home
+        loop[at.L_CORE] = home * at.CORE
         loop[at.L_LANES_FREE] = deployment.lanes
         loop[at.L_POOL_FREE] = deployment.pool
         loops += loop

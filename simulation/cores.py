@@ -1,0 +1,101 @@
+"""Cores and event loops: who runs when on a processor.
+
+A core runs one slice at a time. Preempting work (the database, the worker process, the twins) takes
+the core first and pushes the running slice's finish back. An event loop has one line of jobs that
+wait for a slice; loops that share a core take turns, slice by slice; a loop that slept costs a
+wake-up.
+
+Nothing here, nor in `stations` and `upstream`, knows which engine calls: every event that is caused
+goes through `layout.post`.
+"""
+
+from __future__ import annotations
+
+from simulation import layout as at
+from simulation.layout import World, code_of, post
+from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
+from workload.draws import draw, quantile
+
+
+def preempt(w: World, core: int, now: int, demand: int) -> int:
+    """Do preempting work on a core; returns when it is done. A running slice waits meanwhile."""
+    done = max(now, w.cores[core + at.K_HIGH_UNTIL]) + demand
+    w.cores[core + at.K_HIGH_UNTIL] = done
+    if w.cores[core + at.K_LOOP] != at.NONE:
+        w.cores[core + at.K_FINISH] += demand
+    return done
+
+
+def enqueue_slice(w: World, loop: int, now: int, job: int, phase: int, demand: int) -> None:
+    """A job needs ``demand`` ns of a loop; what it is for stands in its phase."""
+    w.jobs[job + at.J_PHASE] = phase
+    w.jobs[job + at.J_DEMAND] = demand
+    w.jobs[job + at.J_SINCE] = now
+    stand_in_line(w, w.loops, loop + at.L_HEAD, loop + at.L_TAIL, job)
+    count_wait(w, at.EVENT_LOOP if w.jobs[job + at.J_LOOP] == loop else at.GENERATOR)
+    if w.loops[loop + at.L_READY] == 0:
+        offer_core(w, loop, now)
+
+
+def slice_demand(w: World, job: int, table: int, purpose: int) -> int:
+    """CPU of a slice of a job, drawn at its address."""
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    return quantile(w.tables, table, draw(w.cells[at.C_SEED], who, step, number, purpose))
+
+
+def offer_core(w: World, loop: int, now: int) -> None:
+    """A loop that had nothing to do has: it takes its core, or stands in line for it."""
+    w.loops[loop + at.L_READY] = 1
+    core = w.loops[loop + at.L_CORE]
+    if w.cores[core + at.K_LOOP] == at.NONE:
+        w.loops[loop + at.L_WAKEUPS] += 1
+        run_slice(w, core, loop, now, w.cells[at.C_WAKE])
+    else:
+        queue_for_core(w, core, loop)
+
+
+def queue_for_core(w: World, core: int, loop: int) -> None:
+    """A loop stands in line for its core."""
+    w.loops[loop + at.L_READY_NEXT] = at.NONE
+    if w.cores[core + at.K_HEAD] == at.NONE:
+        w.cores[core + at.K_HEAD] = loop
+    else:
+        w.loops[w.cores[core + at.K_TAIL] + at.L_READY_NEXT] = loop
+    w.cores[core + at.K_TAIL] = loop
+
+
+def run_slice(w: World, core: int, loop: int, now: int, extra: int) -> None:
+    """Start the slice of the first job in a loop's line; ``extra`` ns come on top (a wake-up)."""
+    job = first_in_line(w, w.loops, loop + at.L_HEAD)
+    w.loops[loop + at.L_RUNNING] = job
+    demand = w.jobs[job + at.J_DEMAND] + extra
+    station = at.EVENT_LOOP if w.jobs[job + at.J_LOOP] == loop else at.GENERATOR
+    count_service(w, station, now, now - w.jobs[job + at.J_SINCE], demand)
+    finish = max(now, w.cores[core + at.K_HIGH_UNTIL]) + demand
+    w.cores[core + at.K_LOOP] = loop
+    w.cores[core + at.K_FINISH] = finish
+    post(w, finish, code_of(at.SLICE_DONE, core, 0, 0), core)
+
+
+def core_done(w: World, core: int, now: int) -> int:
+    """The job whose slice is done, or NONE when preempting work has pushed its finish back."""
+    finish = w.cores[core + at.K_FINISH]
+    if finish > now:
+        post(w, finish, code_of(at.SLICE_DONE, core, 0, 0), core)
+        return at.NONE
+    return w.loops[w.cores[core + at.K_LOOP] + at.L_RUNNING]
+
+
+def pass_core_on(w: World, core: int, now: int) -> None:
+    """After a slice: the core's next loop runs; a loop with more to do stands in line again."""
+    loop = w.cores[core + at.K_LOOP]
+    w.loops[loop + at.L_RUNNING] = at.NONE
+    w.cores[core + at.K_LOOP] = at.NONE
+    if w.loops[loop + at.L_HEAD] == at.NONE:
+        w.loops[loop + at.L_READY] = 0
+    else:
+        queue_for_core(w, core, loop)
+    following = w.cores[core + at.K_HEAD]
+    if following != at.NONE:
+        w.cores[core + at.K_HEAD] = w.loops[following + at.L_READY_NEXT]
+        run_slice(w, core, following, now, 0)

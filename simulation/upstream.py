@@ -1,0 +1,113 @@
+"""What the service depends on: the ministry's civil registry, and mail.
+
+    registry  a durable queue of checks, slots and quota in front of the ministry
+    mail      an outbox, connections of the mail sender, then the way to the inbox
+
+Checks and mails are jobs of their own: they go on when the visitor has left.
+"""
+
+from __future__ import annotations
+
+from simulation import layout as at
+from simulation.cores import preempt
+from simulation.layout import World, code_of, post
+from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
+from simulation.places import take_errand
+from simulation.stations import database
+from workload.draws import DELIVERY, MAIL, MISTYPE, UPSTREAM, draw, quantile
+
+# ---- civil registry ------------------------------------------------------------------------------
+
+
+def check_wanted(w: World, now: int, visit: int) -> None:
+    """An identity check is in the durable queue; the worker sees it a little later."""
+    w.visits[visit + at.V_IDENTITY] = at.QUEUED
+    job = take_errand(w, at.CHECKING, visit, 0)
+    post(w, now + w.cells[at.C_PICKUP], code_of(at.CHECK_DUE, w.jobs[job + at.J_WHO], 0, 0), job)
+
+
+def check_due(w: World, now: int, job: int) -> None:
+    """The worker has seen a check: it stands in line for a slot."""
+    w.jobs[job + at.J_SINCE] = now
+    stand_in_line(w, w.cells, at.C_CHECK_HEAD, at.C_CHECK_TAIL, job)
+    count_wait(w, at.REGISTRY_CLIENT)
+    call_registry(w, now)
+
+
+def call_registry(w: World, now: int) -> None:
+    """While a slot is free and somebody waits: call, no faster than the quota allows."""
+    while w.cells[at.C_REGISTRY_FREE] > 0 and w.cells[at.C_CHECK_HEAD] != at.NONE:
+        job = first_in_line(w, w.cells, at.C_CHECK_HEAD)
+        w.cells[at.C_REGISTRY_FREE] -= 1
+        start = max(now, w.cells[at.C_QUOTA_NEXT])
+        w.cells[at.C_QUOTA_NEXT] = start + w.cells[at.C_QUOTA_GAP]
+        who = w.jobs[job + at.J_WHO]
+        chance = draw(w.cells[at.C_SEED], who, 0, 0, UPSTREAM)
+        took = quantile(w.tables, w.cells[at.C_REGISTRY_TABLE], chance)
+        count_service(w, at.REGISTRY_CLIENT, now, start - w.jobs[job + at.J_SINCE], took)
+        preempt(w, w.cells[at.C_WORKER_CORE], now, w.cells[at.C_CHECK_CPU])
+        if w.cells[at.C_TWIN_CORE] != at.NONE:
+            preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_CHECK])
+        post(w, start + took, code_of(at.CHECK_DONE, who, 0, 0), job)
+
+
+def check_done(w: World, now: int, job: int) -> None:
+    """The ministry has answered: the slot is free, the decision goes to the database."""
+    w.cells[at.C_REGISTRY_FREE] += 1
+    stored = database(w, now, w.cells[at.C_DECISION])
+    post(w, stored, code_of(at.DECIDED, w.jobs[job + at.J_WHO], 0, 0), job)
+    call_registry(w, now)
+
+
+def decided(w: World, visit: int) -> None:
+    """The decision is stored."""
+    chance = draw(w.cells[at.C_SEED], w.visits[visit + at.V_WHO], 0, 0, MISTYPE)
+    said = at.MISMATCH if chance < w.cells[at.C_MISTYPED] else at.VERIFIED
+    w.visits[visit + at.V_IDENTITY] = said
+
+
+# ---- mail ----------------------------------------------------------------------------------------
+
+
+def mail_wanted(w: World, now: int, visit: int, kind: int) -> None:
+    """A mail is in the outbox; the worker sees it a little later."""
+    job = take_errand(w, at.MAILING, visit, kind)
+    code = code_of(at.MAIL_DUE, w.jobs[job + at.J_WHO], kind, 0)
+    post(w, now + w.cells[at.C_PICKUP], code, job)
+
+
+def mail_due(w: World, now: int, job: int) -> None:
+    """The worker has seen a mail: it stands in line for a connection."""
+    w.jobs[job + at.J_SINCE] = now
+    stand_in_line(w, w.cells, at.C_MAIL_HEAD, at.C_MAIL_TAIL, job)
+    count_wait(w, at.MAIL_SENDER)
+    send_mail(w, now)
+
+
+def send_mail(w: World, now: int) -> None:
+    """While a connection is free and a mail waits: send it."""
+    while w.cells[at.C_MAIL_FREE] > 0 and w.cells[at.C_MAIL_HEAD] != at.NONE:
+        job = first_in_line(w, w.cells, at.C_MAIL_HEAD)
+        w.cells[at.C_MAIL_FREE] -= 1
+        who, kind = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP]
+        chance = draw(w.cells[at.C_SEED], who, kind, 0, MAIL)
+        took = quantile(w.tables, w.cells[at.C_MAIL_TABLE], chance)
+        count_service(w, at.MAIL_SENDER, now, now - w.jobs[job + at.J_SINCE], took)
+        preempt(w, w.cells[at.C_WORKER_CORE], now, w.cells[at.C_MAIL_CPU])
+        if w.cells[at.C_TWIN_CORE] != at.NONE:
+            preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_MAIL])
+        post(w, now + took, code_of(at.MAIL_SENT, who, kind, 0), job)
+
+
+def mail_sent(w: World, now: int, job: int) -> bool:
+    """The mail server has a mail, and the connection is free. Whether it gets lost on its way."""
+    w.cells[at.C_MAIL_FREE] += 1
+    who, kind = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP]
+    seed = w.cells[at.C_SEED]
+    lost = draw(seed, who, kind, 1, DELIVERY) < w.cells[at.C_MAIL_LOSS]
+    if not lost:
+        chance = draw(seed, who, kind, 0, DELIVERY)
+        delay = quantile(w.tables, w.cells[at.C_DELIVERY_TABLE], chance)
+        post(w, now + delay, code_of(at.MAIL_ARRIVES, who, kind, 0), job)
+    send_mail(w, now)
+    return lost

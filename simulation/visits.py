@@ -1,0 +1,190 @@
+"""The visitor's side of the world: pausing, trying, waiting for mail, hearing, being counted."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence, Sequence
+
+from simulation import layout as at
+from simulation.cores import enqueue_slice
+from simulation.layout import World, code_of, post
+from simulation.places import drop_job, let_go, take_errand
+from workload.draws import ROUTE, draw
+from workload.journey import MAIL_KIND, MAIL_PATIENCE, NO_MAIL, TIMEOUT, WIDTH
+from workload.visit import ACCEPTED, DECLINED, GOES_ON, MAIL_MISSED
+
+
+def pause(w: World, now: int, visit: int, ns: int) -> None:
+    """The visitor does nothing for a while."""
+    w.visits[visit + at.V_STATE] = at.PAUSING
+    step, number = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
+    post(w, now + ns, code_of(at.WAKE, w.visits[visit + at.V_WHO], step, number), visit)
+
+
+def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -> None:
+    """The visitor tries a step: at once, or when the mail that it needs is there."""
+    if number == 1:
+        w.visits[visit + at.V_FIRST] = at.NONE
+    w.visits[visit + at.V_STEP] = step
+    w.visits[visit + at.V_NUMBER] = number
+    if mail == NO_MAIL or w.visits[visit + at.V_INBOX] & (1 << mail):
+        launch(w, now, visit)
+        return
+    w.visits[visit + at.V_STATE] = at.AWAITING_MAIL
+    w.visits[visit + at.V_INTENDED] = now
+    patience = w.plan[step * WIDTH + MAIL_PATIENCE]
+    code = code_of(at.NO_MAIL_YET, w.visits[visit + at.V_WHO], step, number)
+    post(w, now + patience, code, visit)
+
+
+def launch(w: World, now: int, visit: int) -> None:
+    """The request leaves the visitor, through the load generator where there is one."""
+    who, step = w.visits[visit + at.V_WHO], w.visits[visit + at.V_STEP]
+    number = w.visits[visit + at.V_NUMBER]
+    w.visits[visit + at.V_STATE] = at.IN_FLIGHT
+    w.visits[visit + at.V_INTENDED] = now
+    w.visits[visit + at.V_STARTED] = now
+    if w.visits[visit + at.V_FIRST] == at.NONE:
+        w.visits[visit + at.V_FIRST] = now
+    job = take_errand(w, at.SENDING, visit, step)
+    w.jobs[job + at.J_NUMBER] = number
+    chance = draw(w.cells[at.C_SEED], who, step, number, ROUTE)
+    w.jobs[job + at.J_LOOP] = (chance >> 20) % w.cells[at.C_WORKERS] * at.LOOP
+    timeout = w.plan[step * WIDTH + TIMEOUT]
+    post(w, now + timeout, code_of(at.TIMEOUT, who, step, number), visit)
+    if w.cells[at.C_GENERATOR] == at.NONE:
+        post(w, now + w.cells[at.C_NETWORK], code_of(at.SEND, who, step, number), job)
+    else:
+        enqueue_slice(w, w.cells[at.C_GENERATOR], now, job, at.SENDING, w.cells[at.C_SEND])
+
+
+def sent(w: World, now: int, job: int) -> None:
+    """The generator has written the request to its socket."""
+    visit = w.jobs[job + at.J_VISIT]
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    if is_waiting_for(w, visit, who, step, number, at.IN_FLIGHT):
+        w.visits[visit + at.V_STARTED] = now
+    post(w, now + w.cells[at.C_NETWORK], code_of(at.SEND, who, step, number), job)
+
+
+def hear(w: World, visit: int, outcome: int) -> None:
+    """The visitor hears something: the engine will ask what comes next."""
+    w.cells[at.C_HEARD] = visit
+    w.cells[at.C_OUTCOME] = outcome
+
+
+def is_waiting_for(w: World, visit: int, who: int, step: int, number: int, state: int) -> bool:
+    """Whether a visit still is in this state of this attempt (or has moved on, or gone)."""
+    return (
+        w.visits[visit + at.V_STATE] == state
+        and w.visits[visit + at.V_WHO] == who
+        and w.visits[visit + at.V_STEP] == step
+        and w.visits[visit + at.V_NUMBER] == number
+    )
+
+
+def answered(w: World, job: int) -> None:
+    """The answer has reached the visitor, who hears it unless they have left."""
+    visit = w.jobs[job + at.J_VISIT]
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    if is_waiting_for(w, visit, who, step, number, at.IN_FLIGHT):
+        hear(w, visit, w.jobs[job + at.J_OUTCOME])
+    drop_job(w, job)
+
+
+def mail_arrives(w: World, now: int, job: int) -> None:
+    """A mail is in the inbox: who waits for it goes on."""
+    visit, kind = w.jobs[job + at.J_VISIT], w.jobs[job + at.J_STEP]
+    w.visits[visit + at.V_INBOX] |= 1 << kind
+    step = w.visits[visit + at.V_STEP]
+    if (
+        w.visits[visit + at.V_STATE] == at.AWAITING_MAIL
+        and w.plan[step * WIDTH + MAIL_KIND] == kind
+    ):
+        launch(w, now, visit)
+    drop_job(w, job)
+
+
+def close_visit(w: World, now: int, visit: int, ending: int) -> None:
+    """The visit has ended: what became of the visitor is written down."""
+    to = w.visits[visit + at.V_WHO] * at.END
+    attempts = w.visits[visit + at.V_ATTEMPTS]
+    w.ends[to + at.E_FINISH] = now
+    w.ends[to + at.E_WAIT] = w.visits[visit + at.V_WAIT]
+    w.ends[to + at.E_LAST] = (w.visits[visit + at.V_STEP] << 32) | (attempts << 8) | ending
+    w.visits[visit + at.V_STATE] = at.CLOSED
+    w.cells[at.C_OPEN] -= 1
+    let_go(w, visit)
+
+
+# ---- what is counted -----------------------------------------------------------------------------
+
+
+def record(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
+    """Count an attempt that has just ended; call before the visit moves on."""
+    step = w.visits[visit + at.V_STEP]
+    if outcome == MAIL_MISSED:
+        w.visits[visit + at.V_STARTED] = now
+    if w.visits[visit + at.V_FIRST] == at.NONE:
+        w.visits[visit + at.V_FIRST] = w.visits[visit + at.V_INTENDED]
+    w.cells[at.C_ATTEMPTS] += 1
+    w.visits[visit + at.V_ATTEMPTS] += 1
+    w.visits[visit + at.V_WAIT] += now - w.visits[visit + at.V_INTENDED]
+    tally = step * at.TALLY
+    w.tallies[tally + at.T_ATTEMPTS] += 1
+    if w.visits[visit + at.V_NUMBER] == 1:
+        w.tallies[tally + at.T_VISITS] += 1
+        count_in_time(w, w.offered, step, w.visits[visit + at.V_FIRST])
+    if outcome in (ACCEPTED, DECLINED):
+        count_answer(w, now, visit, step, outcome)
+    elif ending != GOES_ON:
+        w.counts[(step + 1) * w.cells[at.C_BUCKETS] - 1] += 1
+        w.tallies[tally + at.T_FAILED] += 1
+    if w.cells[at.C_TRACE] == 1:
+        trace(w, now, visit, outcome, ending)
+
+
+def count_answer(w: World, now: int, visit: int, step: int, outcome: int) -> None:
+    """Count a step that got its answer: how long it took from its first intended start."""
+    took = now - w.visits[visit + at.V_FIRST]
+    buckets = w.cells[at.C_BUCKETS]
+    w.counts[step * buckets + bucket_of(w.bounds, buckets - 1, took)] += 1
+    if outcome == ACCEPTED:
+        w.tallies[step * at.TALLY + at.T_ACCEPTED] += 1
+        count_in_time(w, w.achieved, step, now)
+    else:
+        w.tallies[step * at.TALLY + at.T_DECLINED] += 1
+        count_in_time(w, w.declined, step, now)
+
+
+def count_in_time(w: World, series: MutableSequence[int], step: int, instant: int) -> None:
+    """One more in the time cell of an instant; the last cell takes what lies beyond."""
+    cells = w.cells[at.C_TIME_CELLS]
+    series[step * cells + min(instant // w.cells[at.C_CELL_NS], cells - 1)] += 1
+
+
+def bucket_of(bounds: Sequence[int], count: int, value: int) -> int:
+    """Index of the first bound that is not below the value; ``count`` if there is none."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) >> 1
+        if bounds[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def trace(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
+    """Keep the attempt as a row of the history."""
+    to = w.cells[at.C_ROWS] * at.ROW
+    w.rows[to] = w.visits[visit + at.V_WHO]
+    w.rows[to + 1] = w.visits[visit + at.V_STEP]
+    w.rows[to + 2] = w.visits[visit + at.V_NUMBER]
+    w.rows[to + 3] = w.visits[visit + at.V_ARRIVED]
+    w.rows[to + 4] = w.visits[visit + at.V_INTENDED]
+    w.rows[to + 5] = w.visits[visit + at.V_STARTED]
+    w.rows[to + 6] = now
+    w.rows[to + 7] = outcome
+    w.rows[to + 8] = 0
+    w.rows[to + 9] = ending
+    w.cells[at.C_ROWS] += 1
