@@ -23,15 +23,13 @@ from loadtests.protocol import DEFAULT, load_protocol
 from loadtests.rundir import (
     PROGRESS,
     CampaignResult,
-    conclude,
-    export_ledger,
+    Circumstances,
+    finish,
     make_run_dir,
-    read_generator,
-    read_rows,
 )
 from loadtests.target import capacity_of, check_ownership, wait_until_ready
 from loadtests.tether import CORES, PARENT
-from workload.manifest import Bending, Manifest, these_versions, this_commit, this_machine
+from workload.manifest import Bending
 from workload.scenario import Scenario
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -107,60 +105,30 @@ def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> Campai
     orders = plan.orders(str(capacity.get("mailbox", "")))
     check_mailbox(orders)
     make_run_dir(plan.run_dir)
+    generator = Generator(plan, orders, capacity)
     began = time()
-    generator = Generator(plan, orders, capacity.get("metrics", {}))
     lost = generator.drive(progress)
-    manifest = _manifest(plan, capacity, began, lost)
-    token = plan.admin_token or os.environ.get(ADMIN_TOKEN, "")
-    if token:
-        why = export_ledger(plan.target, token, plan.run_dir)
-        manifest.generator["ledger"] = why or "exported"
-    history = read_rows(plan.run_dir, {"status": manifest.status, "reasons": manifest.reasons})
-    return conclude(plan.run_dir, manifest, plan.scenario, history)
-
-
-def _manifest(
-    plan: CampaignPlan, capacity: dict[str, Any], began: float, lost: list[str]
-) -> Manifest:
-    said = read_generator(plan.run_dir)
-    reasons = (*said.pop("reasons"), *lost)
-    status = said.pop("status")
-    if status == "complete" and lost:
-        status = "invalid"
-    facts = {
-        "processes": plan.workers,
-        "cores": list(plan.cores),
-        "protocol": plan.protocol,
-        "headers": sorted(plan.headers),
-        "drain_s": plan.drain_s,
-    }
-    return Manifest(
-        kind="measured",
-        scenario=plan.scenario.name,
-        fingerprint=plan.scenario.fingerprint,
-        seed=plan.scenario.seed,
-        bending=plan.bending,
-        status=status,
-        reasons=reasons,
-        target=plan.target,
-        began_unix=said.pop("began_unix") or began,
-        lasted_s=said.pop("lasted_s"),
-        commit=this_commit(),
-        machine=this_machine(),
-        versions=these_versions(),
-        capacity=capacity,
-        generator={**facts, **said},
-        reading=plan.scenario.reading,
+    ending = Circumstances(
+        began_unix=began,
+        facts={"processes": plan.workers, "cores": list(plan.cores)},
+        lost=tuple(lost),
+        interrupted=generator.interrupted,
     )
+    token = plan.admin_token or os.environ.get(ADMIN_TOKEN, "")
+    return finish(plan.run_dir, orders, capacity, ending, token)
 
 
 class Generator:
     """Locust's processes: one, or a master and several workers."""
 
-    def __init__(self, plan: CampaignPlan, orders: Orders, metrics: Mapping[str, str]) -> None:
+    def __init__(self, plan: CampaignPlan, orders: Orders, capacity: Mapping[str, Any]) -> None:
         self._plan = plan
-        run_dir = plan.run_dir.resolve()
-        given = {"orders": orders.plain(), "metrics": dict(metrics), "run_dir": str(run_dir)}
+        self.interrupted = False
+        given = {
+            "orders": orders.plain(),
+            "capacity": dict(capacity),
+            "run_dir": str(plan.run_dir.resolve()),
+        }
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         self._environment = {
             **os.environ,
@@ -221,9 +189,9 @@ class Generator:
                     chief.wait(LOOK_S)
                 shown = self._show(progress, shown)
             except KeyboardInterrupt:
-                if asked_at is not None:
+                if self.interrupted:
                     chief.kill()
-                asked_at = asked_at or monotonic()
+                self.interrupted, asked_at = True, asked_at or monotonic()
                 chief.send_signal(signal.SIGINT)
             if asked_at is not None and monotonic() - asked_at > STOP_S:
                 chief.kill()

@@ -6,7 +6,6 @@ messages, and hands all that is to be kept to the recorder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any, Final
 from gevent.event import Event
 
 from loadtests import recorder
+from loadtests.figures import Figures, Tally
 from loadtests.orders import Orders
-from loadtests.pacer import LAG_BOUNDS_S, lag_quantile_s, schedule_faults
+from loadtests.pacer import lag_quantile_s
 from loadtests.rundir import PROGRESS, RESULT, SCHEMA_NAME
 from loadtests.scribe import Scribe
-from loadtests.worker import DONE, ROWS, Tally
+from loadtests.worker import DONE, ROWS
 from workload.manifest import write_json
 
 #: A worker is prepared, or says why it can't be.
@@ -57,7 +57,8 @@ class Conductor:
         self._orders, self._directory = orders, directory
         self._workers, self._tell, self._over = workers, tell, over
         self._metrics = metrics
-        self._tallies: dict[int, Tally] = {}
+        self._scribe: Scribe | None = None
+        self._figures = Figures()
         self._heard: dict[int, float] = {}
         self._ready: set[int] = set()
         self._fresh: set[int] = set()
@@ -81,25 +82,30 @@ class Conductor:
         if not self._all_ready.wait(PREPARE_S):
             missing = sorted(set(range(len(self._workers))) - self._ready)
             self._reasons.append(f"workers {missing} were not ready within {PREPARE_S:.0f} s")
-            self._finish("invalid")
-            return
-        self._base_unix_ns = time_ns() + LEAD_NS
-        self._scribe.send(recorder.BEGIN, {"base_unix_ns": self._base_unix_ns})
-        for worker in self._workers:
-            self._tell(BEGIN, {"base_unix_ns": self._base_unix_ns}, worker)
-        self._watch()
+        if not self._reasons and not self._status:
+            self._base_unix_ns = time_ns() + LEAD_NS
+            self._send(recorder.BEGIN, {"base_unix_ns": self._base_unix_ns})
+            for worker in self._workers:
+                self._tell(BEGIN, {"base_unix_ns": self._base_unix_ns}, worker)
+            self._watch()
+        self._finish("invalid" if self._reasons else "complete")
 
     def interrupt(self) -> None:
         """End early, with everything flushed; returns when the record is written."""
         self._finish("interrupted")
         self._ended.wait()
 
+    def break_off(self, reason: str) -> None:
+        """End at once, because of a fault of the generator itself."""
+        self._reasons.append(reason)
+        self._finish("invalid")
+
     # What workers say.
 
     def hear(self, kind: str, data: dict[str, Any]) -> None:
         """Take a message of a worker."""
         if kind == ROWS:
-            self._scribe.send(recorder.ROWS, data)
+            self._send(recorder.ROWS, data)
         elif kind == READY:
             self._take_ready(data["worker"], data["fault"])
         else:
@@ -113,7 +119,7 @@ class Conductor:
             self._all_ready.set()
 
     def _take_tally(self, tally: Tally, *, done: bool) -> None:
-        self._tallies[tally.worker] = tally
+        self._figures.tallies[tally.worker] = tally
         self._heard[tally.worker] = monotonic()
         self._fresh.add(tally.worker)
         if done:
@@ -133,19 +139,13 @@ class Conductor:
         began = monotonic()
         self._heard = dict.fromkeys(range(len(self._workers)), began)
         while not self._all_done.wait(1.0) and not self._status and not self._reasons:
-            lost = [
-                n
-                for n, heard in self._heard.items()
-                if n not in self._done and monotonic() - heard > SILENCE_S
-            ]
+            silent = [n for n, at in self._heard.items() if monotonic() - at > SILENCE_S]
+            lost = ", ".join(str(n) for n in silent if n not in self._done)
             if lost:
-                who = ", ".join(str(n) for n in lost)
                 self._reasons.append(
-                    f"worker lost: {who} said nothing for {SILENCE_S:.0f} s "
-                    f"(killed, cut off or starved), {monotonic() - began:.0f} s after the start"
+                    f"worker lost: {lost} said nothing for {SILENCE_S:.0f} s (killed, cut off or "
+                    f"starved), {monotonic() - began:.0f} s after the start"
                 )
-        if not self._status:
-            self._finish("invalid" if self._reasons else "complete")
 
     def _finish(self, status: str) -> None:
         """Stop everybody, write everything. Only the first call does."""
@@ -158,21 +158,18 @@ class Conductor:
         if self._base_unix_ns:
             self._all_done.wait(FLUSH_S)
         lasted_s = max((time_ns() - self._base_unix_ns) / 1e9, 0.0) if self._base_unix_ns else 0.0
-        self._reasons += self._scribe.close()
-        self._judge()
+        if self._scribe is not None:
+            self._reasons += self._scribe.close()
+        self._reasons += self._figures.faults(self._orders.window_s)
+        if self._reasons and self._status == "complete":
+            self._status = "invalid"
         self._write_result(lasted_s)
         self._ended.set()
         self._over(self._status)
 
-    def _judge(self) -> None:
-        for number, tally in sorted(self._tallies.items()):
-            busy = tally.window_cpu_s / self._orders.window_s if tally.window_cpu_s else 0.0
-            self._reasons += schedule_faults(f"worker {number}", tally.lag, busy)
-        if self._reasons and self._status == "complete":
-            self._status = "invalid"
-
     def _write_result(self, lasted_s: float) -> None:
-        lag = self._total_lag()
+        lag = self._figures.lag()
+        tallies = sorted(self._figures.tallies.items())
         result = {
             "schema": SCHEMA_NAME,
             "status": self._status,
@@ -181,58 +178,19 @@ class Conductor:
             "lasted_s": lasted_s,
             "lag_p50_s": lag_quantile_s(lag, 0.50),
             "lag_p99_s": lag_quantile_s(lag, 0.99),
-            "workers": [asdict(tally) for _, tally in sorted(self._tallies.items())],
+            "workers": [asdict(tally) for _, tally in tallies],
         }
-        # JSON has no infinity: the last bucket of lag is open.
-        finite = json.loads(json.dumps(result), parse_constant=lambda _: None)
-        write_json(self._directory / RESULT, finite)
-
-    def _total_lag(self) -> list[int]:
-        counts = [0] * (len(LAG_BOUNDS_S) + 1)
-        for tally in self._tallies.values():
-            counts = [a + b for a, b in zip(counts, tally.lag, strict=True)]
-        return counts
+        write_json(self._directory / RESULT, result)
 
     def _sample(self) -> None:
-        """The generator's own figures, summed over workers: telemetry, and progress for people."""
+        """Everybody has spoken since the last time: telemetry, and progress for people."""
         self._fresh.clear()
         at_ns = time_ns() - self._base_unix_ns
-        tallies = list(self._tallies.values())
-        samples = {
-            "surge_generator_cpu_seconds_total": sum(t.cpu_s for t in tallies),
-            "surge_generator_requests_total": float(sum(t.attempts for t in tallies)),
-            "surge_generator_failures_total": float(sum(t.failures for t in tallies)),
-            "surge_generator_arrivals_total": float(sum(t.arrived for t in tallies)),
-            "surge_generator_visits_ended_total": float(sum(t.ended for t in tallies)),
-            "surge_generator_connects_total": float(sum(t.connects for t in tallies)),
-            "surge_generator_wakeups_total": float(sum(t.wakeups for t in tallies)),
-            "surge_generator_involuntary_switches_total": float(
-                sum(t.involuntary for t in tallies)
-            ),
-            **self._lag_series(tallies),
-        }
-        self._scribe.send(recorder.SAMPLES, {"at_ns": at_ns, "samples": samples})
-        write_json(self._directory / PROGRESS, self._progress(at_ns, tallies))
+        data = {"at_ns": at_ns, "samples": self._figures.samples()}
+        self._send(recorder.SAMPLES, data)
+        progress = self._figures.progress(at_ns / 1e9, self._orders.window_s)
+        write_json(self._directory / PROGRESS, progress)
 
-    def _lag_series(self, tallies: list[Tally]) -> dict[str, float]:
-        series, seen = {}, 0
-        bounds = [*(f"{bound:g}" for bound in LAG_BOUNDS_S), "+Inf"]
-        for bound, count in zip(bounds, self._total_lag(), strict=True):
-            seen += count
-            series[f'surge_generator_lag_seconds_bucket{{le="{bound}"}}'] = float(seen)
-        series["surge_generator_lag_seconds_count"] = float(seen)
-        series["surge_generator_lag_seconds_sum"] = sum(t.lag_sum_s for t in tallies)
-        return series
-
-    def _progress(self, at_ns: int, tallies: list[Tally]) -> dict[str, Any]:
-        arrived, ended = sum(t.arrived for t in tallies), sum(t.ended for t in tallies)
-        return {
-            "at_s": at_ns / 1e9,
-            "window_s": self._orders.window_s,
-            "arrived": arrived,
-            "expected": sum(t.expected for t in tallies),
-            "open": arrived - ended,
-            "attempts": sum(t.attempts for t in tallies),
-            "failures": sum(t.failures for t in tallies),
-            "lag_p99_ms": min(lag_quantile_s(self._total_lag(), 0.99), 1e6) * 1e3,
-        }
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        if self._scribe is not None:
+            self._scribe.send(kind, data)

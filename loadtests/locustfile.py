@@ -7,13 +7,12 @@ says. So its one user does nothing, and the run goes by messages between conduct
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from time import time
 from typing import Any, Final
 
 import gevent
@@ -24,14 +23,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Locust loads 
 
 from loadtests import conductor as conducting
 from loadtests import worker as working
+from loadtests.campaign import ADMIN_TOKEN
 from loadtests.conductor import Conductor
-from loadtests.options import add_options, orders_from
-from loadtests.orders import GIVEN, Orders, check_mailbox
+from loadtests.given import Given, given_by_campaign, given_by_hand, told
+from loadtests.options import add_options
+from loadtests.orders import Orders, check_mailbox
 from loadtests.protocol import load_protocol
-from loadtests.target import capacity_of, wait_until_ready
+from loadtests.rundir import Circumstances, finish
 from loadtests.tether import tether
 from loadtests.worker import ANSWERED, Worker
-from workload.errors import Fault, InputError, SurgeError
+from workload.errors import InputError, SurgeError
 from workload.history import Observation, outcome_name
 from workload.visit import Outcome
 
@@ -62,6 +63,7 @@ class Door:
     def __init__(self, environment: Any) -> None:
         self.environment = environment
         self.runner = environment.runner
+        self.given: Given
         self.conductor: Conductor | None = None
         self.worker: Worker | None = None
         if not isinstance(self.runner, MasterRunner):
@@ -81,15 +83,18 @@ class Door:
         self.environment.events.test_stop.add_listener(self._stop)
 
     def _prepare(self, data: dict[str, Any]) -> None:
-        fault = ""
-        try:
-            orders = Orders.read(data["orders"])
-            self.worker = Worker(
-                orders, data["worker"], data["workers"], self.runner.send_message, self._seen
-            )
-        except SurgeError as error:
-            fault = str(error)
-        self.runner.send_message(conducting.READY, {"worker": data["worker"], "fault": fault})
+        """In the background: reading orders takes a second for a nation, and heartbeats go on."""
+
+        def make() -> Worker:
+            orders, place = Orders.read(data["orders"]), (data["worker"], data["workers"])
+            return Worker(orders, *place, self.runner.send_message, self._seen)
+
+        def answer(greenlet: Any) -> None:
+            self.worker = greenlet.value
+            fault = "" if greenlet.successful() else str(greenlet.exception)
+            self.runner.send_message(conducting.READY, {"worker": data["worker"], "fault": fault})
+
+        gevent.spawn(make).link(answer)
 
     def _begin(self, data: dict[str, Any]) -> None:
         if self.worker is not None:
@@ -126,34 +131,57 @@ class Door:
             self.conductor.hear(kind, data)
 
     def _start(self, **_: Any) -> None:
-        try:
-            self.conductor = self._make_conductor()
-        except SurgeError as error:
-            print(f"surge: {error}", file=sys.stderr, flush=True)  # noqa: T201 - for a person at a terminal
-            self.environment.process_exit_code = 2 if isinstance(error, InputError) else 3
-            gevent.spawn(self.runner.quit)
-            return
-        gevent.spawn(self.conductor.run)
+        gevent.spawn(self._conduct).link_exception(self._break_off)
 
-    def _make_conductor(self) -> Conductor:
-        options = self.environment.parsed_options
-        given = json.loads(os.environ.get(GIVEN, "null"))
-        if given is None:
-            given = orders_by_hand(options, self.environment.host or "")
-        directory = Path(given["run_dir"])
-        (directory / "logs").mkdir(parents=True, exist_ok=True)
-        orders = Orders.read(given["orders"])
-        check(orders)
+    def _conduct(self) -> None:
+        """A run, from what was given to what it says."""
+        try:
+            self.given = given_by_campaign() or given_by_hand(self.environment)
+            self._hire()
+        except SurgeError as error:
+            self._say_and_quit(str(error), 2 if isinstance(error, InputError) else 3)
+
+    def _hire(self) -> None:
+        orders = self.given.orders
+        load_protocol(orders.protocol)
+        check_mailbox(orders)
         workers = [""]
         if isinstance(self.runner, MasterRunner):
             workers = sorted(self.runner.clients, key=self.runner.get_worker_index)
-        return Conductor(orders, given["metrics"], directory, workers, self._tell, self._over)
+        metrics = self.given.capacity.get("metrics", {})
+        self.conductor = Conductor(
+            orders, metrics, self.given.run_dir, workers, self._tell, self._over
+        )
+        self.conductor.run()
+
+    def _break_off(self, greenlet: Any) -> None:
+        """Something that nobody foresaw: its trace is in the log, and the run is invalid."""
+        reason = f"the conductor broke off: {greenlet.exception!r}"
+        if self.conductor is not None:
+            self.conductor.break_off(reason)
+        self._say_and_quit(reason, 3)
+
+    def _say_and_quit(self, what: str, code: int) -> None:
+        sys.stderr.write(f"surge: {what}\n")
+        self.environment.process_exit_code = code
+        gevent.spawn(self.runner.quit)
 
     def _tell(self, kind: str, data: dict[str, Any], worker: str) -> None:
         self.runner.send_message(kind, data, worker or None)
 
     def _over(self, status: str) -> None:
-        self.environment.process_exit_code = EXIT_CODES[status]
+        code = EXIT_CODES[status]
+        if self.given.by_hand:
+            result = finish(
+                self.given.run_dir,
+                self.given.orders,
+                self.given.capacity,
+                Circumstances(time(), {}),
+                os.environ.get(ADMIN_TOKEN, ""),
+            )
+            sys.stderr.write(told(result))
+            code = result.exit_code
+        self.environment.process_exit_code = code
         headless = self.environment.parsed_options.headless
         gevent.spawn(self.runner.quit if headless else self.runner.stop)
 
@@ -162,6 +190,8 @@ class Door:
             self.conductor.interrupt()
 
     def _interrupt_and_quit(self) -> None:
+        if self.conductor is None:  # nothing has begun, and Locust may sleep for workers
+            os._exit(EXIT_CODES["interrupted"])
         self._interrupt()
         self.runner.quit()
 
@@ -170,26 +200,6 @@ class Door:
             listener(msg.data)
 
         self.runner.register_message(kind, heard)
-
-
-def orders_by_hand(options: Any, host: str) -> dict[str, Any]:
-    """The orders of somebody who starts Locust without a campaign."""
-    if not host:
-        remedy = "give --host http://HOST:PORT"
-        raise InputError("target", [Fault("host", host, remedy)])
-    orders = orders_from(options, host, "")
-    wait_until_ready(host, orders.headers)
-    capacity = capacity_of(host, orders.headers)
-    orders = orders_from(options, host, str(capacity.get("mailbox", "")))
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    run_dir = options.run_dir or f"runs/{orders.scenario['name']}-{moment}"
-    return {"orders": orders.plain(), "metrics": capacity.get("metrics", {}), "run_dir": run_dir}
-
-
-def check(orders: Orders) -> None:
-    """InputError when the orders can't be carried out: better now than for every visitor."""
-    load_protocol(orders.protocol)
-    check_mailbox(orders)
 
 
 def begin(environment: Any, **_: Any) -> None:

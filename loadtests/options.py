@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--mailbox", default="", help="URL of the mailbox (what the target's /capacity says)")
 
 
-def orders_from(options: Any, target: str, mailbox: str) -> Orders:
+def orders_from(options: Any, target: str) -> Orders:
     """The orders that the options stand for; InputError or ScenarioError for bad ones."""
     scenario = load_scenario(options.scenario, options.reading or None)
     if options.seed:
@@ -53,7 +53,7 @@ def orders_from(options: Any, target: str, mailbox: str) -> Orders:
         reading=scenario.reading,
         bending=bending,
         target=target,
-        mailbox=options.mailbox or mailbox,
+        mailbox=options.mailbox,
         protocol=options.protocol,
         headers=headers_of(options.header),
         drain_s=_span("drain", options.drain),

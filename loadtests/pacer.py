@@ -20,6 +20,7 @@ from workload.arrivals import Arrivals
 LAG_BOUNDS_S: Final = (
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
 )  # fmt: skip
+LONGEST_LAG_S: Final = 3600.0
 LATE_S: Final = 0.05
 LATE_SHARE: Final = 0.01
 BUSY_SHARE: Final = 0.95
@@ -57,12 +58,15 @@ def late_share(counts: list[int]) -> float:
 
 
 def lag_quantile_s(counts: list[int], p: float) -> float:
-    """Upper bound of the bucket that holds the p-quantile, in seconds; 0 when nothing was sent."""
+    """Upper bound of the bucket that holds the p-quantile, in seconds; 0 when nothing was sent.
+
+    The last bucket is open; it counts by LONGEST_LAG_S.
+    """
     rank, seen = p * sum(counts), 0
-    for bound, count in zip((*LAG_BOUNDS_S, float("inf")), counts, strict=True):
+    for bound, count in zip((*LAG_BOUNDS_S, LONGEST_LAG_S), counts, strict=True):
         seen += count
-        if seen >= rank:
-            return bound if seen else 0.0
+        if seen and seen >= rank:
+            return bound
     return 0.0
 
 

@@ -9,6 +9,7 @@ which also comes when the generator dies; then it scrapes once more and closes t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import struct
@@ -149,6 +150,7 @@ def scrape(url: str) -> dict[str, float]:
 def main() -> None:
     """``python -m loadtests.recorder DIRECTORY STEPS METRICS`` (the last two as JSON)."""
     os.nice(NICE)
+    fcntl.flock(sys.stderr, fcntl.LOCK_EX)  # its log: held until all is written, also when killed
     directory, steps, metrics = sys.argv[1:]
     recorder = Recorder(Path(directory), msgspec.json.decode(steps), msgspec.json.decode(metrics))
     sys.stdout.buffer.write(READY)

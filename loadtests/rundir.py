@@ -6,29 +6,39 @@ ledger.ndjson · generator.json · logs/
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import time
 from typing import Any, Final
-from xml.etree import ElementTree as ET
 
 import tomli_w
 
+from loadtests.junit import is_measurable, junit
+from loadtests.orders import Orders
 from workload.errors import Fault, InputError, InvalidRunError, RecordError
 from workload.facts import MeasuredFacts
 from workload.history import History, read_history
 from workload.laws import broken
-from workload.manifest import Manifest, read_json, write_json
+from workload.manifest import (
+    Manifest,
+    read_json,
+    these_versions,
+    this_commit,
+    this_machine,
+    write_json,
+)
 from workload.objective import Answer, Verdict, judge
-from workload.scenario import Scenario
 from workload.summary import Summary, summarize
 from workload.telemetry import FILE_NAME, Telemetry, read_telemetry
 
 #: How the generator says that it ended, and how far it is.
 RESULT: Final = "generator.json"
 PROGRESS: Final = "progress.json"
+RECORDER_LOG: Final = "recorder.log"
 SCHEMA_NAME: Final = "surge/generator/1"
 LEDGER: Final = "ledger.ndjson"
 LEDGER_TIMEOUT_S: Final = 30.0
@@ -57,11 +67,6 @@ class CampaignResult:
         return 3 if Answer.UNKNOWN in answers else 0
 
 
-def is_measurable(verdict: Verdict) -> bool:
-    """Whether one run can answer this objective; a probability of collapse it can't."""
-    return verdict.objective.kind != "collapse"
-
-
 def make_run_dir(path: Path) -> None:
     """The directory with its logs/; InputError when it already holds a run."""
     if any(path.glob("history-*")) or (path / "manifest.json").exists():
@@ -74,41 +79,41 @@ def make_run_dir(path: Path) -> None:
         raise InputError("run directory", [Fault("run-dir", str(path), remedy)]) from error
 
 
-def read_generator(run_dir: Path) -> dict[str, Any]:
-    """How the generator says it ended; a status of invalid when it left no word."""
-    try:
-        return read_json(run_dir / RESULT, SCHEMA_NAME)
-    except RecordError:
-        why = "the generator ended before it could report; see logs/"
-        return {"status": "invalid", "reasons": [why], "began_unix": 0.0, "lasted_s": 0.0}
+@dataclass(frozen=True)
+class Circumstances:
+    """What the generator can't say of its own end in generator.json.
 
-
-def read_rows(run_dir: Path, generator: Mapping[str, Any]) -> History:
-    """The history; of a run that ended early up to its last whole batch.
-
-    Raises InvalidRunError, with the generator's own reasons, when not even a beginning is there.
+    ``facts`` go into the manifest as they are; ``lost``: processes that are gone.
     """
-    try:
-        return read_history(run_dir, cut_short_is_fine=generator["status"] != "complete")
-    except RecordError as error:
-        why = "; ".join(generator["reasons"])
-        raise InvalidRunError(f"{why}\n{error}" if why else str(error)) from error
+
+    began_unix: float
+    facts: Mapping[str, Any]
+    lost: tuple[str, ...] = ()
+    interrupted: bool = False
 
 
-def conclude(
-    run_dir: Path, manifest: Manifest, scenario: Scenario, history: History
+def finish(
+    run_dir: Path,
+    orders: Orders,
+    capacity: Mapping[str, Any],
+    ending: Circumstances,
+    token: str = "",
 ) -> CampaignResult:
-    """Fold, judge and write what is left to write.
+    """Export the ledger (with an admin token), fold the history, judge it, write what is left.
 
-    A history that breaks a law makes the run invalid, and the reason names the law.
+    A history that breaks a law makes the run invalid, and the reason names the law. Raises
+    InvalidRunError when not even a beginning was recorded.
     """
-    laws = broken(history)
-    if laws:
-        reasons = (*manifest.reasons, *(f"a law is broken: {finding}" for finding in laws))
-        status = "invalid" if manifest.status == "complete" else manifest.status
-        manifest = replace(manifest, status=status, reasons=reasons)
-    duration_s = max(manifest.lasted_s, 1e-9)
-    summary = summarize(history, duration_s, scenario.checkpoints_h)
+    wait_for_recorder(run_dir)
+    manifest = _manifest(run_dir, orders, capacity, ending)
+    if token:
+        why = export_ledger(orders.target, token, run_dir)
+        manifest.generator["ledger"] = why or "exported"
+    history = _rows(run_dir, manifest)
+    if laws := broken(history):
+        manifest = _invalid(manifest, [f"a law is broken: {finding}" for finding in laws])
+    scenario = orders.load()
+    summary = summarize(history, max(manifest.lasted_s, 1e-9), scenario.checkpoints_h)
     facts = MeasuredFacts(summary, _telemetry(run_dir))
     verdicts = tuple(judge(objective, facts) for objective in scenario.objectives)
     manifest.write(run_dir)
@@ -121,45 +126,77 @@ def conclude(
     return CampaignResult(run_dir, manifest, summary, verdicts)
 
 
+def wait_for_recorder(run_dir: Path) -> None:
+    """Return when no recorder writes there: it holds a lock on its log for as long as it lives."""
+    log = run_dir / "logs" / RECORDER_LOG
+    if not log.exists():
+        return
+    with log.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+
+
+def _manifest(
+    run_dir: Path, orders: Orders, capacity: Mapping[str, Any], ending: Circumstances
+) -> Manifest:
+    said = _generator(run_dir, ending)
+    scenario = orders.load()
+    manifest = Manifest(
+        kind="measured",
+        scenario=scenario.name,
+        fingerprint=scenario.fingerprint,
+        seed=scenario.seed,
+        bending=orders.bending,
+        status=said.pop("status"),
+        reasons=tuple(said.pop("reasons")),
+        target=orders.target,
+        began_unix=said.pop("began_unix") or ending.began_unix,
+        lasted_s=said.pop("lasted_s"),
+        commit=this_commit(),
+        machine=this_machine(),
+        versions=these_versions(),
+        capacity=dict(capacity),
+        generator={
+            "protocol": orders.protocol,
+            "headers": sorted(orders.headers),
+            "drain_s": orders.drain_s,
+            **ending.facts,
+            **said,
+        },
+        reading=scenario.reading,
+    )
+    return _invalid(manifest, ending.lost) if ending.lost else manifest
+
+
+def _invalid(manifest: Manifest, reasons: Iterable[str]) -> Manifest:
+    """With more reasons; a run that was interrupted stays so."""
+    status = "invalid" if manifest.status == "complete" else manifest.status
+    return replace(manifest, status=status, reasons=(*manifest.reasons, *reasons))
+
+
+def _generator(run_dir: Path, ending: Circumstances) -> dict[str, Any]:
+    """What the generator said at its end; when it left no word, that."""
+    if (run_dir / RESULT).exists():
+        return read_json(run_dir / RESULT, SCHEMA_NAME)
+    why = "the generator ended before it could report; see logs/"
+    return {
+        "status": "interrupted" if ending.interrupted else "invalid",
+        "reasons": [why],
+        "began_unix": 0.0,
+        "lasted_s": max(time() - ending.began_unix, 0.0),
+    }
+
+
+def _rows(run_dir: Path, manifest: Manifest) -> History:
+    """The history; of a run that ended early up to its last whole batch."""
+    try:
+        return read_history(run_dir, cut_short_is_fine=manifest.status != "complete")
+    except RecordError as error:
+        why = "; ".join(manifest.reasons)
+        raise InvalidRunError(f"{why}\n{error}" if why else str(error)) from error
+
+
 def _telemetry(run_dir: Path) -> Telemetry | None:
     return read_telemetry(run_dir) if (run_dir / FILE_NAME).exists() else None
-
-
-def junit(manifest: Manifest, verdicts: tuple[Verdict, ...]) -> bytes:
-    """One case an objective, as CI servers read it.
-
-    Missed is a failure. Unknown is an error, because a skipped case looks green and nothing was
-    shown; so is every objective of a run that is not valid. What only a projection can answer is
-    skipped.
-    """
-    suite = ET.Element("testsuite", name=f"surge {manifest.scenario}")
-    counts = dict.fromkeys(("failure", "error", "skipped"), 0)
-    for verdict in verdicts:
-        case = ET.SubElement(
-            suite, "testcase", classname=manifest.scenario, name=verdict.objective.text
-        )
-        kind, message = _case(manifest, verdict)
-        if kind:
-            counts[kind] += 1
-            ET.SubElement(case, kind, message=message)
-    suite.set("tests", str(len(verdicts)))
-    for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(name, str(counts[kind]))
-    suite.set("time", f"{manifest.lasted_s:.3f}")
-    encoded: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
-    return encoded
-
-
-def _case(manifest: Manifest, verdict: Verdict) -> tuple[str, str]:
-    if manifest.status != "complete":
-        return "error", f"run {manifest.status}: {'; '.join(manifest.reasons)}"
-    if not is_measurable(verdict):
-        return "skipped", "one run has no probability: ask surge simulate"
-    if verdict.answer is Answer.UNKNOWN:
-        return "error", f"unknown: {verdict.why}"
-    if verdict.answer is Answer.MISSED:
-        return "failure", f"measured {verdict.value:g}, margin {verdict.margin:+.1%}"
-    return "", ""
 
 
 def export_ledger(target: str, token: str, run_dir: Path) -> str:

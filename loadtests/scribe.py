@@ -13,6 +13,7 @@ import gevent
 from gevent.queue import Queue
 
 from loadtests.recorder import READY, frame
+from loadtests.rundir import RECORDER_LOG
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -25,7 +26,7 @@ class Scribe:
             sys.executable, "-m", "loadtests.recorder", str(directory.resolve()),
             json.dumps(list(steps)), json.dumps(dict(metrics)),
         ]  # fmt: skip
-        with (directory / "logs" / "recorder.log").open("ab") as log:
+        with (directory / "logs" / RECORDER_LOG).open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
             )

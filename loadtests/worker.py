@@ -11,7 +11,7 @@ import gc
 import resource
 from array import array
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import count
 from typing import Any, Final
 
@@ -21,10 +21,12 @@ from gevent.pool import Group
 from loadtests.client import Client
 from loadtests.clock import SECOND_NS, Clock
 from loadtests.driver import World, walk_visit
+from loadtests.figures import Tally
 from loadtests.mail import Mailbox, NoMailbox
 from loadtests.orders import Orders, bent_arrivals
 from loadtests.pacer import Lag, pace
 from loadtests.protocol import load_protocol
+from workload.errors import SurgeError
 from workload.history import NAMES, Observation
 from workload.visit import Outcome
 
@@ -39,30 +41,11 @@ Say = Callable[[str, dict[str, Any]], None]
 Seen = Callable[[str, Observation, int], None]
 
 
-@dataclass
-class Tally:
-    """A worker so far, from run time 0. ``lag``: counts by `pacer.LAG_BOUNDS_S`."""
-
-    worker: int
-    arrived: int
-    expected: int
-    ended: int
-    attempts: int
-    failures: int
-    connects: int
-    mailbox_failures: int
-    lag: list[int]
-    lag_sum_s: float
-    worst_lag_s: float
-    cpu_s: float
-    window_cpu_s: float
-    wakeups: int
-    involuntary: int
-    reason: str = ""
-
-
 class Worker:
-    """``say(kind, data)`` sends a message; ``seen(step, observation, bytes)`` hears of attempts."""
+    """``say(kind, data)`` sends a message; ``seen(step, observation, bytes)`` hears of attempts.
+
+    Making one raises InputError or InvalidRunError when the orders can't be carried out here.
+    """
 
     def __init__(self, orders: Orders, number: int, workers: int, say: Say, seen: Seen) -> None:
         self._scenario = orders.load()
@@ -74,6 +57,8 @@ class Worker:
         self._lag = Lag()
         self._rows = array("q")
         self._visits = Group()
+        self._protocol = load_protocol(orders.protocol)
+        self._client = Client(orders.target, orders.headers)
         self._arrived = self._ended = self._attempts = self._failures = 0
         self._reason = ""
         self._window_cpu_s = 0.0
@@ -83,13 +68,13 @@ class Worker:
         """Begin, in the background, at an instant of wall-clock time."""
         raise_file_limit()
         self._clock = Clock(base_unix_ns)
-        self._client = Client(self._orders.target, self._orders.headers)
         url = self._orders.mailbox
         self._mailbox = Mailbox(url, self._clock) if url else NoMailbox()
         self._world = self._make_world()
         self._before = resource.getrusage(resource.RUSAGE_SELF)
         quiet_garbage_collector()
         self._main = gevent.spawn(self._work)
+        self._main.link_exception(self._break_off)
         self._reporter = gevent.spawn(self._report)
 
     def stop(self, reason: str = "") -> None:
@@ -109,7 +94,7 @@ class Worker:
             itinerary=self._scenario.journey.itinerary(bending.pauses, bending.speed),
             seed=self._scenario.seed,
             people=self._scenario.people,
-            protocol=load_protocol(self._orders.protocol),
+            protocol=self._protocol,
             client=self._client,
             mailbox=self._mailbox,
             time=self._clock,
@@ -139,9 +124,10 @@ class Worker:
             self._ended += 1
 
     def _break_off(self, greenlet: Any) -> None:
-        """A visit raised: a fault of ours or of the protocol, never of the service."""
+        """Something of ours or of the protocol raised; the service can't make that happen."""
         error = greenlet.exception
-        self._reason = self._reason or f"a visit broke off: {type(error).__name__}: {error}"
+        what = str(error) if isinstance(error, SurgeError) else f"{type(error).__name__}: {error}"
+        self._reason = self._reason or f"the generator broke off: {what}"
         gevent.spawn(self.stop)
 
     def _record(self, row: Observation, size: int) -> None:
