@@ -20,17 +20,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from target_app import openapi
+from target_app.admission import admission
 from target_app.batcher import WriteBatcher
 from target_app.calls import Answer, Call, Route, Stream
 from target_app.connection_pool import ConnectionPool
 from target_app.database import Schema
+from target_app.desk import Desk
 from target_app.instruments import Instruments, open_page
 from target_app.journey import Journey
+from target_app.loop_probe import LoopProbe
 from target_app.operations import Operations
+from target_app.photo_store import PhotoStore
 from target_app.problems import MEDIA, Problem
+from target_app.programme import Programme
+from target_app.registry_client import RegistryClient
 from target_app.settings import Settings
 from target_app.slices import Slices
-from target_app.stations import RouteInstruments, ServiceInstruments
+from target_app.stations import STEPS, RouteInstruments, ServiceInstruments
 
 VERSION = "1.0"
 ABOUT = "A registration service with a known peak, built to be measured and modelled."
@@ -59,14 +65,41 @@ class Service(FastAPI):
     def _open_parts(self, instruments: Instruments) -> None:
         """Build table, instruments, batcher and pool; the table's steps name the instruments."""
         settings = self.settings
+        self.admission = admission(settings)
         self.pool = ConnectionPool(self.schema.connect, settings.pool)
         self.measured = ServiceInstruments(instruments, STEPS)
         self.batcher = WriteBatcher(
             self.schema.connect, settings.lanes, settings.batch_rows, self.measured
         )
-        journey = Journey(settings, self.batcher, self.pool, self.measured.stations, None)
+        desk = Desk(settings.secret, self.batcher, self.pool, self.measured.stations)
+        self.registry = self._registry() if settings.identity_check == "inline" else None
+        journey = Journey(settings, desk, self.registry)
         operations = Operations(settings, self.pool, self.exposition)
-        self.table = journey.routes() + operations.routes()
+        self.photos = self._photo_store() if settings.photo_secret else None
+        programme = Programme(settings, desk, self.photos, operations.demand_admin)
+        self.table = journey.routes() + programme.routes() + operations.routes()
+
+    def _registry(self) -> RegistryClient:
+        """This worker's share of the registry's slots and quota."""
+        settings = self.settings
+        stations = self.measured.stations
+
+        def called(waited_s: float, took_s: float) -> None:
+            stations.wait["registry_client"].record(waited_s)
+            stations.service["registry_client"].record(took_s)
+
+        return RegistryClient(
+            settings.registry_url,
+            max(1, settings.registry_slots // settings.workers),
+            settings.registry_quota_per_s / settings.workers,
+            settings.registry_timeout_s,
+            called,
+        )
+
+    def _photo_store(self) -> PhotoStore:
+        settings = self.settings
+        asked = self.measured.photo_store.record
+        return PhotoStore(settings.photos_url, settings.photo_secret, asked)
 
     def _add(self, route: Route) -> None:
         if "{" in route.path:
@@ -95,12 +128,18 @@ class Service(FastAPI):
         self.batcher.start()
         self.pool.start()
         watch = asyncio.create_task(self._watch())
+        probe = LoopProbe(self.measured.loop_lag.record)
+        probe.start()
         try:
             yield
         finally:
             watch.cancel()
+            probe.stop()
             await self.batcher.stop()
             await self.pool.stop()
+            for upstream in (self.registry, self.photos):
+                if upstream is not None:
+                    upstream.close()
 
     async def _watch(self) -> None:
         while True:
@@ -129,7 +168,10 @@ class Service(FastAPI):
                               headers=[(b"allow", allowed)])  # fmt: skip
             await _send(send, _problem_answer(problem))
             return
-        await self._serve(route, Call(scope, receive, names), send)
+        if route.counted and self.admission.full:
+            await self._shed(route, send)
+        else:
+            await self._serve(route, Call(scope, receive, names), send)
 
     def _find(self, path: str) -> tuple[dict[str, Route] | None, Sequence[str]]:
         methods = self._static.get(path)
@@ -141,6 +183,13 @@ class Service(FastAPI):
                 return routes, match.groups()
         return None, ()
 
+    async def _shed(self, route: Route, send: Any) -> None:
+        """Refuse, slowly. A refusal is counted, and kept out of what the route costs."""
+        self.measured.shed.add()
+        problem = await self.admission.refusal()
+        await _send(send, _problem_answer(problem))
+        self._bound[route.step].by_status[problem.status].add()
+
     async def _serve(self, route: Route, call: Call, send: Any) -> None:
         """Answer, and measure every slice of the answering."""
         began = time.perf_counter()
@@ -149,12 +198,14 @@ class Service(FastAPI):
         bound.seen += 1
         in_flight = self.measured.in_flight
         in_flight.add(1.0)
+        self.admission.inside += route.counted
         slices = Slices(self._respond(route, call, send), measure_cpu=with_cpu)
         status = 500
         try:
             status = await slices
         finally:
             in_flight.add(-1.0)
+            self.admission.inside -= route.counted
             received = call.scope.get("surge.received", began)
             self.measured.stations.wait["event_loop"].record(began - received)
             service = self.measured.stations.service["event_loop"]
@@ -179,12 +230,6 @@ class Service(FastAPI):
         else:
             await _send(send, said)
         return said.status
-
-
-STEPS = (
-    "open_site", "register", "confirm_email", "verify_email", "submit_identity", "await_identity",
-    "healthz", "readyz", "capacity", "metrics", "ledger",
-)  # fmt: skip
 
 
 def _problem_answer(problem: Problem) -> Answer:

@@ -114,7 +114,8 @@ def _faults(raw: bytes | bytearray, body: Any, first: str) -> Problem:
     fields = msgspec.structs.fields(body)
     for field in fields:
         if field.name not in members:
-            errors.append(_fault(field.name, "missing; required"))
+            if field.required:
+                errors.append(_fault(field.name, "missing; required"))
             continue
         try:
             msgspec.convert(members[field.name], field.type, strict=True)

@@ -63,6 +63,40 @@ CREATE TABLE IF NOT EXISTS outbox (
     sent_at timestamptz,
     refusal text
 ) WITH (fillfactor = 75);
+CREATE TABLE IF NOT EXISTS photos (
+    registration uuid PRIMARY KEY,
+    photo text NOT NULL,
+    sha256 text NOT NULL,
+    bytes integer NOT NULL,
+    accepted_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS waves (
+    wave integer PRIMARY KEY,
+    opened_at timestamptz NOT NULL DEFAULT now(),
+    closed_at timestamptz,
+    quota integer,
+    seed text,
+    joined bigint,
+    drawn bigint
+);
+INSERT INTO waves (wave) VALUES (1) ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS applications (
+    registration uuid PRIMARY KEY,
+    wave integer NOT NULL,
+    joined_at timestamptz NOT NULL DEFAULT now(),
+    drawn_wave integer
+) WITH (fillfactor = 75);
+
+CREATE TABLE IF NOT EXISTS support_calls (
+    request_id uuid PRIMARY KEY,
+    registration uuid,
+    step text NOT NULL,
+    words text NOT NULL,
+    called_at timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (letter) WHERE sent_at IS NULL;
 """
 

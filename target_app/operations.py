@@ -20,11 +20,15 @@ from target_app.stations import STATIONS
 
 METRICS_MEDIA = b"text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 _PIECE_ROWS = 1000
+_SLOWEST_PIECE_S = 600.0  # the first piece of a nation waits for the join
 _LEDGER = """
 SELECT r.registration::text, r.request_id::text, r.email, r.registered_at, r.email_verified_at,
     c.status AS identity_status, c.submitted_at AS identity_submitted_at,
-    c.decided_at AS identity_decided_at
+    c.decided_at AS identity_decided_at,
+    p.photo, p.sha256 AS photo_sha256, p.bytes AS photo_bytes, p.accepted_at AS photo_accepted_at,
+    a.joined_at AS joined, a.wave AS joined_wave, a.drawn_wave AS drawn
 FROM registrations r LEFT JOIN identity_checks c USING (registration)
+    LEFT JOIN photos p USING (registration) LEFT JOIN applications a USING (registration)
 """
 
 
@@ -65,14 +69,15 @@ class Operations:
 
     async def ledger(self, call: Call) -> Stream:
         """Every row, one JSON object a line; for the operator only."""
-        self._demand_admin(call)
+        self.demand_admin(call)
         try:
             connection = await connect(self._settings.database_url)
         except UnavailableError as problem:
             raise over_capacity(str(problem)) from problem
         return Stream(200, _lines(connection), b"application/x-ndjson")
 
-    def _demand_admin(self, call: Call) -> None:
+    def demand_admin(self, call: Call) -> None:
+        """Problem 401 or 403 unless the request carries the operator's token."""
         token = call.bearer()
         expected = self._settings.admin_token
         if token is None:
@@ -102,10 +107,10 @@ class Operations:
 async def _lines(connection: Connection) -> AsyncIterator[bytes]:
     encode = msgspec.json.Encoder().encode_lines
     try:
-        await connection.execute("SET enable_seqscan = on")  # all rows: here a scan is right
+        await connection.execute("SET enable_seqscan = on; SET enable_mergejoin = on")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             cursor = await connection.cursor(_LEDGER)
-            while rows := await cursor.fetch(_PIECE_ROWS):
+            while rows := await cursor.fetch(_PIECE_ROWS, timeout=_SLOWEST_PIECE_S):
                 yield encode([dict(row) for row in rows])
     finally:
         await close(connection)
@@ -124,6 +129,7 @@ def capacity(settings: Settings) -> dict[str, Any]:
         "admission": settings.admission,
         "in_flight_cap": settings.in_flight_cap if settings.admission == "shed" else None,
         "shed_delay_s": settings.shed_delay_s,
+        "wave_quota": settings.wave_quota,
         "registry_slots": settings.registry_slots,
         "registry_quota_per_s": settings.registry_quota_per_s,
         "mail_connections": settings.mail_connections,

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import uvloop
 
-from target_app.app import STEPS
 from target_app.exposition import Exposition
 from target_app.instruments import PAGE_BYTES, Instruments, open_page
 from target_app.processes import (
@@ -28,7 +27,7 @@ from target_app.processes import (
     stop_with,
 )
 from target_app.settings import Settings
-from target_app.stations import ServiceInstruments
+from target_app.stations import STEPS, ServiceInstruments
 
 log = logging.getLogger("surge.service")
 

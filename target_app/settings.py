@@ -43,6 +43,9 @@ class Settings:
     registry_timeout_s: float = 5.0
     public_url: str = "http://127.0.0.1:8000"
     worker_metrics_port: int = 8002
+    photos_url: str = "http://127.0.0.1:8030"
+    photo_secret: bytes = b""
+    wave_quota: int = 164_000
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 8025
     mail_connections: int = 4
@@ -144,6 +147,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         registry_timeout_s=reader.seconds("SURGE_REGISTRY_TIMEOUT_S", 5.0, 0.01, 600.0),
         public_url=reader.url("SURGE_PUBLIC_URL", f"http://{host}:{port}", ("http", "https")),
         worker_metrics_port=reader.number("SURGE_WORKER_METRICS_PORT", 8002, 1, 65535),
+        photos_url=reader.url(
+            "SURGE_PHOTOS_URL",
+            f"http://127.0.0.1:{reader.number('SURGE_PHOTOS_PORT', 8030, 1, 65535)}",
+            ("http", "https"),
+        ),
+        photo_secret=(environ.get("SURGE_PHOTO_SECRET") or "").encode(),
+        wave_quota=reader.number("SURGE_WAVE_QUOTA", 164_000, 0, 10**9),
         smtp_host=environ.get("SURGE_SMTP_HOST") or "127.0.0.1",
         smtp_port=reader.number("SURGE_SMTP_PORT", 8025, 1, 65535),
         mail_connections=reader.number("SURGE_MAIL_CONNECTIONS", 4, 1, 256),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from target_app.batcher import Pending
 from target_app.instruments import ROWS, Gauge, Histogram, Instruments
-from target_app.writes import REGISTER, SUBMIT_IDENTITY, VERIFY_EMAIL, Write
+from target_app.writes import WRITES, Write
 
 STATIONS = (
     "event_loop",
@@ -26,6 +26,12 @@ STATIONS = (
 STATUSES = (
     "200", "201", "202", "204", "400", "401", "403", "404", "405", "409", "413", "415", "422",
     "500", "503",
+)  # fmt: skip
+# Every line of the route table by its word; the layout of a page of instruments follows it.
+STEPS = (
+    "open_site", "register", "confirm_email", "verify_email", "submit_identity", "await_identity",
+    "upload_photo", "complete_photo", "join_wave", "close_wave", "check_result", "call_support",
+    "healthz", "readyz", "capacity", "metrics", "ledger",
 )  # fmt: skip
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -115,6 +121,9 @@ class ServiceInstruments:
         self.loop_lag = instruments.histograms(
             "surge_loop_lag_seconds", "What a ready timer waits for the loop.", (), [()]
         )[()]
+        self.photo_store = instruments.histograms(
+            "surge_photo_store_seconds", "Asking the photo store for a photo's facts.", (), [()]
+        )[()]
         self.in_flight = instruments.gauge("surge_in_flight", "Requests being answered.")
         self.pool_size = instruments.gauge("surge_pool_size", "Open connections of the pool.")
         self.shed = instruments.counter("surge_shed_total", "Requests refused by admission.")
@@ -122,7 +131,7 @@ class ServiceInstruments:
             "surge_writes_acknowledged_total",
             "Rows written whose writer was told so.",
             ("kind",),
-            [(write.name,) for write in (REGISTER, VERIFY_EMAIL, SUBMIT_IDENTITY)],
+            [(write.name,) for write in WRITES],
         )
         self._acknowledged = {name: counter for (name,), counter in acknowledged.items()}
         self._batcher_wait = self.stations.wait["write_batcher"]

@@ -116,6 +116,94 @@ SUBMIT_IDENTITY = Write(
 )
 
 
+# Columns: registration, photo, sha256, bytes.
+COMPLETE_PHOTO = Write(
+    "complete_photo",
+    ("uuid", "text", "text", "int"),
+    """
+    complete_photo_input (registration, photo, sha256, bytes, place) AS ({input}),
+    complete_photo_added AS (
+        INSERT INTO photos (registration, photo, sha256, bytes)
+        SELECT i.registration, i.photo, i.sha256, i.bytes FROM complete_photo_input i
+        WHERE (SELECT c.status = 'verified' FROM identity_checks c
+            WHERE c.registration = i.registration)
+        ON CONFLICT DO NOTHING RETURNING registration
+    ),
+    complete_photo_answer AS (
+        SELECT 'complete_photo', i.place,
+            CASE WHEN a.registration IS NOT NULL THEN 'created'
+                WHEN (SELECT true FROM photos p
+                    WHERE p.registration = i.registration) THEN 'repeated'
+                WHEN (SELECT c.status = 'verified' FROM identity_checks c
+                    WHERE c.registration = i.registration) THEN 'again'
+                ELSE 'unverified' END,
+            CASE WHEN a.registration IS NOT NULL THEN i.photo
+                ELSE (SELECT p.photo FROM photos p
+                    WHERE p.registration = i.registration) END
+        FROM complete_photo_input i LEFT JOIN complete_photo_added a USING (registration)
+    )""",
+    lambda row: (row[0],),
+)
+
+# Columns: registration. The share lock holds the wave open until the rows are committed: a draw
+# waits for them, and who comes during a draw finds no open wave here and is written `again`.
+JOIN_WAVE = Write(
+    "join_wave",
+    ("uuid",),
+    """
+    join_wave_input (registration, place) AS ({input}),
+    join_wave_open AS (
+        SELECT wave FROM waves WHERE closed_at IS NULL ORDER BY wave LIMIT 1 FOR SHARE
+    ),
+    join_wave_added AS (
+        INSERT INTO applications (registration, wave)
+        SELECT i.registration, w.wave FROM join_wave_input i CROSS JOIN join_wave_open w
+        WHERE (SELECT c.status = 'verified' FROM identity_checks c
+                WHERE c.registration = i.registration)
+            AND (SELECT true FROM photos p WHERE p.registration = i.registration)
+        ON CONFLICT DO NOTHING RETURNING registration, wave
+    ),
+    join_wave_answer AS (
+        SELECT 'join_wave', i.place,
+            CASE WHEN a.registration IS NOT NULL THEN 'created'
+                WHEN (SELECT true FROM applications q
+                    WHERE q.registration = i.registration) THEN 'repeated'
+                WHEN (SELECT c.status = 'verified' FROM identity_checks c
+                    WHERE c.registration = i.registration) IS NOT TRUE THEN 'unverified'
+                WHEN (SELECT true FROM photos p
+                    WHERE p.registration = i.registration) IS NOT TRUE THEN 'no_photo'
+                ELSE 'again' END,
+            CASE WHEN a.registration IS NOT NULL THEN a.wave::text
+                ELSE (SELECT q.wave::text FROM applications q
+                    WHERE q.registration = i.registration) END
+        FROM join_wave_input i LEFT JOIN join_wave_added a USING (registration)
+    )""",
+    lambda row: (row[0],),
+)
+
+# Columns: request_id, registration or None, step, words.
+CALL_SUPPORT = Write(
+    "call_support",
+    ("uuid", "uuid", "text", "text"),
+    """
+    call_support_input (request_id, registration, step, words, place) AS ({input}),
+    call_support_added AS (
+        INSERT INTO support_calls (request_id, registration, step, words)
+        SELECT request_id, registration, step, words FROM call_support_input
+        ON CONFLICT DO NOTHING RETURNING request_id
+    ),
+    call_support_answer AS (
+        SELECT 'call_support', i.place,
+            CASE WHEN a.request_id IS NOT NULL THEN 'created' ELSE 'repeated' END,
+            NULL
+        FROM call_support_input i LEFT JOIN call_support_added a USING (request_id)
+    )""",
+    lambda row: (row[0],),
+)
+
+WRITES = (REGISTER, VERIFY_EMAIL, SUBMIT_IDENTITY, COMPLETE_PHOTO, JOIN_WAVE, CALL_SUPPORT)
+
+
 def _fragment(write: Write, first: int) -> str:
     columns = ", ".join(f"${first + n}::{kind}[]" for n, kind in enumerate(write.types))
     source = f"SELECT * FROM unnest({columns}) WITH ORDINALITY"  # noqa: S608 - constants only

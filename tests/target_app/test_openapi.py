@@ -10,8 +10,9 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from target_app.app import STEPS, Service, create_app
+from target_app.app import Service, create_app
 from target_app.settings import Settings
+from target_app.stations import STEPS
 from tests.target_app.system import IDENTITY, registration
 
 
