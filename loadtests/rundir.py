@@ -15,8 +15,6 @@ from pathlib import Path
 from time import time
 from typing import Any, Final
 
-import tomli_w
-
 from loadtests.junit import is_measurable, junit
 from loadtests.orders import Orders
 from workload.errors import Fault, InputError, InvalidRunError, RecordError
@@ -117,8 +115,7 @@ def finish(
     facts = MeasuredFacts(summary, _telemetry(run_dir))
     verdicts = tuple(judge(objective, facts) for objective in scenario.objectives)
     manifest.write(run_dir)
-    toml = tomli_w.dumps(scenario.table, multiline_strings=True)
-    (run_dir / "scenario.toml").write_text(toml, encoding="utf-8")
+    (run_dir / "scenario.toml").write_text(scenario.to_toml(), encoding="utf-8")
     judged = {"objectives": [verdict.to_json() for verdict in verdicts]}
     write_json(run_dir / "summary.json", {**summary.to_json(), **judged})
     (run_dir / "junit.xml").write_bytes(junit(manifest, verdicts))
