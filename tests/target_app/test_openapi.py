@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from target_app.app import Service, create_app
 from target_app.settings import Settings
-from target_app.stations import STEPS
+from target_app.stations import STATUSES, STEPS
 from tests.target_app.system import IDENTITY, registration
 
 
@@ -48,6 +48,11 @@ def test_every_route_is_told_and_nothing_else(app: Service, told: dict[str, Any]
 
 def test_every_route_has_its_word_for_metrics(app: Service) -> None:
     assert [route.step for route in app.table] == list(STEPS)
+
+
+def test_every_answer_has_a_counter(app: Service) -> None:
+    told = {str(status) for route in app.table for status in route.answers}
+    assert told <= set(STATUSES)
 
 
 def test_every_reference_leads_somewhere(told: dict[str, Any]) -> None:

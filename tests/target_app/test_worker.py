@@ -246,7 +246,7 @@ def test_a_lost_database_connection_is_survived(site: Site) -> None:
             WHERE datname = current_database() AND pid <> pg_backend_pid()""")  # fmt: skip
         eventually(lambda: site.service.call("GET", "/readyz").status_code == 200)
         site.submit(site.register(5))
-        eventually(lambda: site.decided() == 5 and site.unsent() == 0)
+        assert eventually(lambda: site.decided() == 5 and site.unsent() == 0)
 
 
 @pytest.mark.slow
