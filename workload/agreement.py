@@ -1,7 +1,9 @@
 """How far a prediction may be trusted: a fold of measured and predicted Summaries, signed.
 
-error = predicted / measured - 1. Noise is the spread of repeated measurements of the same level,
-half their range relative to their median; 0 repeats give no noise (null).
+error = predicted / measured - 1: -1 where only the measurement is infinite, infinite where only
+the prediction is, unknown (NaN) where both are; JSON has null for what is not finite. Noise
+is the spread of repeated measurements of one level, half their range relative to their median;
+without repeats it is unknown.
 """
 
 from __future__ import annotations
@@ -16,8 +18,15 @@ from workload.summary import Summary, finite
 
 SCHEMA_NAME: Final = "surge/agreement/1"
 METRICS: Final = ("throughput", "p50_s", "p95_s", "p99_s")
-#: A percentile needs this many visits before it is compared.
-FEWEST: Final = {"throughput": 1, "p50_s": 20, "p95_s": 100, "p99_s": 500}
+#: A percentile needs this many visits with an end before it is compared.
+FEWEST: Final = {"p50_s": 20, "p95_s": 100, "p99_s": 500}
+
+
+def signed_error(predicted: float, measured: float) -> float:
+    """predicted / measured - 1; NaN where it has no meaning (0, or both infinite)."""
+    if not measured or (math.isinf(predicted) and math.isinf(measured)):
+        return math.nan
+    return predicted / measured - 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Row:
 
     @property
     def error(self) -> float:
-        return self.predicted / self.measured - 1 if self.measured else math.nan
+        return signed_error(self.predicted, self.measured)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -65,18 +74,16 @@ class Agreement:
 
     @property
     def saturation_error(self) -> float:
-        if not self.saturation_measured_per_s:
-            return math.nan
-        return self.saturation_predicted_per_s / self.saturation_measured_per_s - 1
+        return signed_error(self.saturation_predicted_per_s, self.saturation_measured_per_s)
 
     def worst(self, metric: str) -> Row | None:
-        """The held-out row of a metric with the largest error in size."""
+        """The held-out row of a metric with the largest error in size; an infinite one leads."""
         rows = [
             row
             for level in self.levels
             if level.held_out
             for row in level.rows
-            if row.metric == metric and math.isfinite(row.error)
+            if row.metric == metric and not math.isnan(row.error)
         ]
         return max(rows, key=lambda row: abs(row.error), default=None)
 
@@ -138,7 +145,7 @@ def compare(measured: Sequence[Summary], predicted: Sequence[Summary]) -> tuple[
     ``measured`` are repeats of one level; ``predicted`` replications of it. Medians of each.
     """
     rows = []
-    for step in measured[0].steps:
+    for step in measured[0].steps if measured else ():
         for metric in METRICS:
             seen = [v for s in measured if (v := figure(s, step.name, metric)) is not None]
             foreseen = [v for s in predicted if (v := figure(s, step.name, metric)) is not None]
@@ -154,8 +161,11 @@ def compare(measured: Sequence[Summary], predicted: Sequence[Summary]) -> tuple[
 def figure(summary: Summary, step: str, metric: str) -> float | None:
     """A step's figure, or None where it has too few visits for it."""
     found = summary.step(step)
-    if found is None or found.visits < FEWEST[metric]:
+    if found is None:
         return None
     if metric == "throughput":
-        return (found.accepted + found.declined) / summary.duration_s
+        answered = found.accepted + found.declined
+        return answered / summary.duration_s if found.visits and summary.duration_s else None
+    if found.latency.total < FEWEST[metric]:
+        return None
     return found.latency.quantile(int(metric[1:3]) / 100)

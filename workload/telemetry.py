@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -35,12 +36,19 @@ LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def parse_exposition(page: str) -> dict[str, float]:
-    """Series -> value of a page in the Prometheus text format (timestamps are not expected)."""
+    """Series -> value of a page in the Prometheus text format (timestamps are not expected).
+
+    RecordError for a page of another kind, with the line.
+    """
     samples: dict[str, float] = {}
     for line in page.splitlines():
-        if line and line[0] != "#":
-            series, _, value = line.rpartition(" ")
-            samples[series] = float(value)
+        if line.strip() and line[0] != "#":
+            series, _, value = line.strip().rpartition(" ")
+            try:
+                samples[series.strip()] = float(value)
+            except ValueError as error:
+                remedy = "no line of a metrics page; does the URL lead to /metrics?"
+                raise RecordError("metrics page", [Fault("line", line[:80], remedy)]) from error
     return samples
 
 
@@ -82,7 +90,7 @@ class TelemetryWriter:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """(source, series) -> (instants in ns, values), both ascending in time."""
+    """(source, series) -> (instants in ns, values), ascending in time."""
 
     samples: Mapping[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.float64]]]
 
@@ -98,8 +106,26 @@ class Telemetry:
         return float(found[1][index]) if index >= 0 else 0.0
 
     def increase(self, source: str, series: str, start_s: float, end_s: float) -> float:
-        """How much a counter grew between two instants (by the scrapes at or before them)."""
+        """How much a counter grew between two instants, by the scrapes at or before them.
+
+        A series that is first seen later than its source began at 0 (labels appear with their
+        first event); one that is in its source's first scrape may have counted long before.
+        """
+        found = self.samples.get((source, series))
+        if found is None:
+            return 0.0
+        first_s = found[0][0] / 1e9
+        if start_s < first_s <= end_s and found[0][0] == self._first_scrape[source]:
+            start_s = first_s
         return self.value(source, series, end_s) - self.value(source, series, start_s)
+
+    @cached_property
+    def _first_scrape(self) -> dict[str, int]:
+        """Source -> instant of its first scrape, ns."""
+        first: dict[str, int] = {}
+        for (source, _), (instants, _) in self.samples.items():
+            first[source] = min(first.get(source, int(instants[0])), int(instants[0]))
+        return first
 
     def matching(self, source: str, name: str, **labels: str) -> list[str]:
         """The series of a metric whose labels include these."""
@@ -147,8 +173,8 @@ def bucket_quantile(buckets: Iterable[tuple[float, float]], p: float) -> float:
     held = list(buckets)
     if not held or held[-1][1] <= 0:
         return float("nan")
-    rank = p * held[-1][1]
-    return next(bound for bound, count in held if count >= rank)
+    rank = p * held[-1][1] * (1 - 1e-12)
+    return next(bound for bound, count in held if count >= rank and count > 0)
 
 
 def read_telemetry(directory: Path) -> Telemetry:
