@@ -46,8 +46,10 @@ def _to_int(word):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG0
 
 def _compile_as_it_stands() -> None:
     """Make every function of the shared modules callable from compiled code, unchanged."""
-    shared: set[Callable[..., Any]] = {workload.draws.mix, workload.draws.draw, workload.draws.quantile, advance, begin,
-              mail_needed, workload.visit.poll_pause, workload.visit.backoff}  # fmt: skip
+    shared: set[Callable[..., Any]] = {
+        workload.draws.mix, workload.draws.draw, workload.draws.quantile, advance, begin,
+        mail_needed, workload.visit.poll_pause, workload.visit.backoff,
+    }  # fmt: skip
     for module in SHARED:
         for value in vars(module).values():
             if callable(value) and getattr(value, "__module__", "").startswith("simulation."):
@@ -122,11 +124,8 @@ def _run(w: Any, who: Any, when: Any, heap: Any, state: Any, budget: int) -> int
         if _is_full(w, heap, size):
             answer = FULL
             break
-        arrives = come < len(when) and (
-            size == 0
-            or when[come] < heap[0]
-            or (when[come] == heap[0] and at.code_of(at.ARRIVE, who[come], 0, 0) < heap[1])
-        )
+        # Of one instant, arrivals are the first: no kind of event has a lower code.
+        arrives = come < len(when) and (size == 0 or when[come] <= heap[0])
         now = when[come] if arrives else (heap[0] if size > 0 else horizon)
         if now >= horizon:
             answer = DONE

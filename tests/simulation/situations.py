@@ -1,0 +1,205 @@
+"""Situations that both engines have to agree on, and how to compare what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulation import layout as at
+from simulation.deployment import Deployment
+from simulation.service import ServiceModel, StepCost
+from simulation.world import Order
+from workload.arrivals import Arrivals, Constant, total_curve
+from workload.durations import Duration, constant, exponential, lognormal
+from workload.history import NAMES, History
+from workload.journey import Journey, Patience, Step
+
+MS: Final = 0.001
+PATIENT: Final = Patience(timeout_s=10, attempts=3, backoff_s=0.5, backoff_cap_s=4, mail_s=60)
+HASTY: Final = Patience(timeout_s=0.05, attempts=4, backoff_s=0.1, backoff_cap_s=1, mail_s=30)
+
+
+def journey(
+    patience: Patience = PATIENT,
+    pause: Duration | None = None,
+    drop_out: float = 0.0,
+    polls: int = 3,
+    *,
+    mail: bool = True,
+) -> Journey:
+    """The reference journey up to the identity check, in a hurry."""
+    wait = pause or lognormal(0.5, 2.0)
+    return Journey(
+        (
+            Step("open_site", patience=patience),
+            Step("register", wait, drop_out, patience),
+            Step("verify_email", wait, drop_out, patience, "verify" if mail else "none"),
+            Step("submit_identity", wait, drop_out, patience),
+            Step("await_identity", wait, 0.0, patience, "result" if mail else "none",
+                 polls, poll_s=0.5, poll_cap_s=4.0),
+        )
+    )  # fmt: skip
+
+
+def costs(slice_: Duration, query: Duration, **rest: Any) -> ServiceModel:
+    """A service all of whose slices cost alike."""
+    write = StepCost("write", slice_, slice_)
+    steps = dict.fromkeys(("register", "verify_email", "submit_identity"), write)
+    read = StepCost("read", slice_, slice_, query)
+    return ServiceModel(
+        {"open_site": StepCost("plain", slice_), **steps, "await_identity": read}, **rest
+    )
+
+
+#: Figures like those of the reference service.
+LIVELY: Final = costs(
+    lognormal(100e-6, 200e-6), lognormal(80e-6, 160e-6),
+    wake_s=30e-6, flush_base_s=60e-6, flush_row_s=6e-6, write_base_s=80e-6, write_row_s=10e-6,
+    commit=lognormal(200e-6, 400e-6), registry=lognormal(0.03, 0.1), check_cpu_s=100e-6,
+    decision_s=20e-6, mail=lognormal(1 * MS, 2 * MS), mail_cpu_s=100e-6, pickup_s=5 * MS,
+    network_s=20e-6, send_s=60e-6, receive_s=60e-6, twin_mail_s=50e-6, twin_check_s=80e-6,
+    shed_s=20e-6,
+)  # fmt: skip
+#: Everything takes a whole number of milliseconds, so that much happens in the same instant.
+TICKING: Final = costs(
+    constant(1 * MS), constant(2 * MS),
+    wake_s=1 * MS, flush_base_s=1 * MS, write_base_s=1 * MS, commit=constant(2 * MS),
+    registry=constant(10 * MS), check_cpu_s=1 * MS, decision_s=1 * MS, mail=constant(3 * MS),
+    mail_cpu_s=1 * MS, pickup_s=5 * MS, network_s=1 * MS, send_s=1 * MS, receive_s=1 * MS,
+    twin_mail_s=1 * MS, twin_check_s=1 * MS, shed_s=1 * MS,
+)  # fmt: skip
+#: Nothing takes any time.
+INSTANT: Final = costs(constant(0), constant(0))
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A name that says what happens, and what is to be simulated. Rates in arrivals a second."""
+
+    name: str
+    model: ServiceModel = LIVELY
+    deployment: Deployment = field(default_factory=Deployment)
+    walk: Journey = field(default_factory=journey)
+    rate: float = 200.0
+    seed: int = 11
+    deterministic: bool = False
+    mistyped: float = 0.05
+    horizon_s: float = 400.0
+    ties: bool = False  # whether events of one instant are the point of it
+    arrivals_of: Callable[[int], Arrivals] | None = None
+
+    def order(self, people: int) -> Order:
+        """The order for about so many people, traced."""
+        return Order(
+            journey=self.walk,
+            itinerary=self.walk.itinerary(),
+            model=self.model,
+            deployment=self.deployment,
+            seed=self.seed,
+            people=2 * people,
+            mistyped=self.mistyped,
+            horizon_s=self.horizon_s,
+            trace=True,
+        )
+
+    def arrivals(self, people: int) -> Arrivals:
+        """About so many people."""
+        if self.arrivals_of:
+            return self.arrivals_of(people)
+        duration_s = people / self.rate
+        curve = total_curve([Constant(self.rate, 0, duration_s)], duration_s)
+        return replace(curve, deterministic=self.deterministic).arrivals(self.seed)
+
+
+def all_at_once(people: int) -> Arrivals:
+    """Everybody in the first instant but one."""
+    return Arrivals(np.arange(people), np.full(people, 1_000_000))
+
+
+def by_dozens(people: int) -> Arrivals:
+    """Twelve people every ten milliseconds."""
+    who = np.arange(people)
+    return Arrivals(who, who // 12 * 10_000_000)
+
+
+TICKS: Final = journey(pause=constant(20 * MS))
+SITUATIONS: Final = (
+    Situation("calm"),
+    Situation("calm, on other luck", seed=12),
+    Situation("with drop-outs", walk=journey(drop_out=0.25)),
+    Situation("everything ticks", TICKING, Deployment(registry_slots=200, mail_connections=9),
+              TICKS, 100, deterministic=True, ties=True),
+    Situation("ticks on one shared core with a generator", TICKING,
+              Deployment(shared_core=True, generator=True, registry_slots=4), TICKS, 40,
+              deterministic=True, ties=True),
+    Situation("dozens at a time meet quota ticks", TICKING,
+              Deployment(workers=2, cores=2, registry_slots=50, registry_quota_per_s=200), TICKS,
+              ties=True, arrivals_of=by_dozens),
+    Situation("nothing takes time", INSTANT, Deployment(batch_rows=3), TICKS, ties=True,
+              arrivals_of=by_dozens),
+    Situation("all at once", LIVELY, Deployment(lanes=1), arrivals_of=all_at_once, ties=True),
+    Situation("all at once, by ticks, shed", TICKING,
+              Deployment(admission="shed", in_flight_cap=50, shed_delay_s=0.1), TICKS,
+              arrivals_of=all_at_once, ties=True),
+    Situation("overload, timeouts, retries, abandoned work", LIVELY, Deployment(speed=8),
+              journey(HASTY), 1_500),
+    Situation("overload, shed", LIVELY,
+              Deployment(speed=8, admission="shed", in_flight_cap=20), journey(HASTY), 1_500),
+    Situation("overload, shed at once", LIVELY,
+              Deployment(speed=8, admission="shed", in_flight_cap=20, shed_delay_s=0), rate=1_500),
+    Situation("mail gets lost", deployment=Deployment(mail_loss=0.3)),
+    Situation("mail is slower than patience",
+              deployment=Deployment(mail_delay=lognormal(20, 120), mail_connections=1)),
+    Situation("nobody waits for mail", walk=journey(mail=False, polls=6)),
+    Situation("one shared core", deployment=Deployment(shared_core=True)),
+    Situation("a generator in between", deployment=Deployment(generator=True)),
+    Situation("one shared core and a generator", rate=400,
+              deployment=Deployment(shared_core=True, generator=True)),
+    Situation("four workers on two cores", deployment=Deployment(workers=4, cores=2), rate=3_000),
+    Situation("three replicas", deployment=Deployment(replicas=3, database_cores=2), rate=3_000),
+    Situation("a pool of one", rate=250,
+              model=costs(lognormal(50e-6, 1e-4), exponential(5 * MS), registry=constant(1)),
+              deployment=Deployment(pool=1)),
+    Situation("one lane", deployment=Deployment(lanes=1), rate=1_000),
+    Situation("batches of one row", deployment=Deployment(batch_rows=1), rate=1_000),
+    Situation("batches of two rows", deployment=Deployment(batch_rows=2), rate=1_000),
+    Situation("batches of three rows", deployment=Deployment(batch_rows=3, lanes=3), rate=1_000),
+    Situation("batches of four rows", deployment=Deployment(batch_rows=4), rate=1_000),
+    Situation("the registry's quota binds", deployment=Deployment(registry_quota_per_s=20)),
+    Situation("one registry slot, and the record stops early", horizon_s=30,
+              deployment=Deployment(registry_slots=1)),
+)  # fmt: skip
+
+#: Where free places lie, and how many, is the engine's own affair.
+_PLACES: Final = (
+    at.C_FREE_VISIT, at.C_FREE_JOB, at.C_ROOM_VISITS, at.C_ROOM_JOBS, at.C_HEARD,
+    at.C_CHECK_HEAD, at.C_CHECK_TAIL, at.C_MAIL_HEAD, at.C_MAIL_TAIL,
+)  # fmt: skip
+COMPARED: Final = ("ends", "counts", "tallies", "offered", "achieved", "declined", "stations")
+
+
+def remains(world: at.World) -> dict[str, NDArray[np.int64]]:
+    """Everything that a run leaves behind, as arrays."""
+    left = {name: np.asarray(getattr(world, name), dtype=np.int64) for name in COMPARED}
+    cells = np.array(world.cells, dtype=np.int64)
+    cells[list(_PLACES)] = 0
+    left["cells"] = cells
+    left["rows"] = np.asarray(world.rows[: int(cells[at.C_ROWS]) * at.ROW], dtype=np.int64)
+    return left
+
+
+def differences(one: at.World, other: at.World) -> list[str]:
+    """Names of what is not bitwise equal in two worlds."""
+    ours, theirs = remains(one), remains(other)
+    return [name for name, left in ours.items() if not np.array_equal(left, theirs[name])]
+
+
+def history_of(order: Order, world: at.World) -> History:
+    """The traced attempts as a History."""
+    table = remains(world)["rows"].reshape(-1, at.ROW)
+    columns = {name: table[:, column].copy() for column, name in enumerate(NAMES)}
+    return History(order.journey.names, columns)

@@ -1,0 +1,127 @@
+"""Two engines, one truth: what SimPy and the compiled engine leave behind is bitwise equal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+import numpy as np
+import pytest
+from simpy.events import Event
+
+from simulation import layout as at
+from simulation.compiled import CompiledEngine
+from simulation.driver import Call, SimpyEngine
+from simulation.world import Order
+from tests.simulation.situations import SITUATIONS, Situation, differences, history_of, remains
+from workload.laws import broken
+
+BY_NAME = {situation.name: situation for situation in SITUATIONS}
+each = pytest.mark.parametrize("name", BY_NAME)
+
+
+class Logged(SimpyEngine):
+    """Remembers when events happened."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__(order)
+        self.happened: Counter[int] = Counter()
+
+    def _handler(self, when: int, code: int, ref: int) -> Call:
+        happens = super()._handler(when, code, ref)
+
+        def log(event: Event) -> None:
+            self.happened[when] += 1
+            happens(event)
+
+        return log
+
+
+@cache
+def run_both(name: str, people: int) -> tuple[Logged, at.World, at.World]:
+    situation = BY_NAME[name]
+    order, arrivals = situation.order(people), situation.arrivals(people)
+    readable = Logged(order)
+    return readable, readable.run(arrivals), CompiledEngine(order).run(arrivals)
+
+
+@each
+def test_both_engines_leave_the_same_world_behind(name: str) -> None:
+    """Ends, histograms, tallies, series, stations, rows: of every visitor and every station."""
+    _, readable, compiled = run_both(name, 1_000)
+    assert readable.cells[at.C_ATTEMPTS] > 1_000
+    assert differences(readable, compiled) == []
+
+
+@pytest.mark.slow
+@each
+def test_both_engines_leave_the_same_world_behind_at_twenty_thousand(name: str) -> None:
+    """The same, of twenty times as many people."""
+    situation = BY_NAME[name]
+    order, arrivals = situation.order(20_000), situation.arrivals(20_000)
+    readable, compiled = SimpyEngine(order).run(arrivals), CompiledEngine(order).run(arrivals)
+    assert differences(readable, compiled) == []
+
+
+@pytest.mark.parametrize("name", [s.name for s in SITUATIONS if s.ties])
+def test_many_events_happen_in_one_instant(name: str) -> None:
+    """Where ties are the point, at least a tenth of the events share their instant."""
+    happened = run_both(name, 1_000)[0].happened
+    shared = sum(count for count in happened.values() if count > 1)
+    assert shared > sum(happened.values()) / 10
+
+
+@each
+def test_every_simulated_history_keeps_the_laws(name: str) -> None:
+    """No law of workload.laws is broken, and every attempt that was counted is there."""
+    _, _, world = run_both(name, 1_000)
+    history = history_of(BY_NAME[name].order(1_000), world)
+    assert len(history) == world.cells[at.C_ATTEMPTS]
+    assert broken(history) == []
+
+
+@pytest.mark.parametrize("engine", [SimpyEngine, CompiledEngine])
+def test_same_seed_same_bytes_other_seed_other_bytes(
+    engine: type[SimpyEngine | CompiledEngine],
+) -> None:
+    """Nothing but the order decides what happens."""
+    ours, other = Situation("one seed", seed=5), Situation("another", seed=6)
+    arrivals = ours.arrivals(300)
+    once, again, differently = (
+        remains(engine(situation.order(300)).run(arrivals))["rows"].tobytes()
+        for situation in (ours, ours, other)
+    )
+    assert once == again
+    assert once != differently
+
+
+def test_a_run_in_pieces_is_the_same_run() -> None:
+    """Showing progress changes nothing."""
+    situation = BY_NAME["everything ticks"]
+    order, arrivals = situation.order(200), situation.arrivals(200)
+    shown: list[float] = []
+    whole = SimpyEngine(order).run(arrivals)
+    pieces = SimpyEngine(order).run(arrivals, shown.append)
+    compiled = CompiledEngine(order).run(arrivals, shown.append)
+    assert differences(whole, pieces) == []
+    assert differences(whole, compiled) == []
+    assert shown[:3] == [0.01, 0.02, 0.03]
+
+
+def test_what_has_a_place_gets_it_back() -> None:
+    """When everybody has left and all work is done, every place but one of each kind is free."""
+    readable = run_both("overload, timeouts, retries, abandoned work", 1_000)[1]
+    cells = readable.cells
+    assert cells[at.C_OPEN] == 0
+    assert cells[at.C_ROOM_VISITS] == len(readable.visits) // at.VISIT
+    assert cells[at.C_ROOM_JOBS] == len(readable.jobs) // at.JOB
+
+
+def test_what_is_shown_in_every_situation_happens_in_it() -> None:
+    """Timeouts, refusals, lost mail, declined people and open visits are all there somewhere."""
+    seen = np.unique(
+        np.concatenate([remains(run_both(name, 1_000)[2])["rows"].reshape(-1, at.ROW)[:, 7:]
+                        for name in BY_NAME]), axis=0,
+    )  # fmt: skip
+    assert set(seen[:, 0]) >= {0, 1, 3, 6, 8, 9}
+    assert set(seen[:, 2]) >= {0, 1, 2, 3, 4}
