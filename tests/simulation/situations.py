@@ -139,6 +139,8 @@ SITUATIONS: Final = (
     Situation("dozens at a time meet quota ticks", TICKING,
               Deployment(workers=2, cores=2, registry_slots=50, registry_quota_per_s=200), TICKS,
               ties=True, arrivals_of=by_dozens),
+    Situation("the record stops in the middle of a tick", TICKING, Deployment(workers=2), TICKS,
+              horizon_s=0.2, ties=True, arrivals_of=by_dozens),
     Situation("nothing takes time", INSTANT, Deployment(batch_rows=3), TICKS, ties=True,
               arrivals_of=by_dozens),
     Situation("all at once", LIVELY, Deployment(lanes=1), arrivals_of=all_at_once, ties=True),

@@ -49,7 +49,7 @@ def run_both(name: str, people: int) -> tuple[Logged, at.World, at.World]:
 def test_both_engines_leave_the_same_world_behind(name: str) -> None:
     """Ends, histograms, tallies, series, stations, rows: of every visitor and every station."""
     _, readable, compiled = run_both(name, 1_000)
-    assert readable.cells[at.C_ATTEMPTS] > 1_000
+    assert readable.cells[at.C_ATTEMPTS] > 100
     assert differences(readable, compiled) == []
 
 
