@@ -37,7 +37,7 @@ from loadtests.wire import (
 from workload.errors import Fault, InputError, InvalidRunError
 
 #: Below the 5 s after which uvicorn closes an idle connection.
-IDLE_NS: Final = 4_000_000_000
+IDLE_S: Final = 4.0
 #: The socket that gevent has not wrapped: it is non-blocking, and the loop watches it for us.
 Socket: Final[Any] = monkey.get_original("socket", "socket")
 IN_TIME: Final = True
@@ -45,13 +45,15 @@ LATE: Final = False
 
 
 class Client:
-    """Asks one target. ``headers`` go with every request.
+    """Asks one target. ``headers`` go with every request; idle connections live ``idle_s``.
 
     Raises InputError for a URL or header that can't be used, InvalidRunError when this machine
     has run out of sockets.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str] | None = None, idle_s: float = IDLE_S
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError("target", [Fault("target", url, "write http://HOST:PORT")])
@@ -66,6 +68,7 @@ class Client:
             _line(name, value) for name, value in (common | dict(headers or {})).items()
         )
         self._idle: list[Connection] = []
+        self._idle_ns = round(idle_s * 1e9)
         self.asked = 0
         self.connected = 0
 
@@ -97,7 +100,7 @@ class Client:
 
     def _take(self) -> Connection | None:
         """The connection that was used last, if it is fresh and still open."""
-        oldest = monotonic_ns() - IDLE_NS
+        oldest = monotonic_ns() - self._idle_ns
         while self._idle:
             connection = self._idle.pop()
             if connection.idle_since_ns < oldest:  # so are all below it

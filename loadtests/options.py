@@ -44,9 +44,9 @@ def orders_from(options: Any, target: str) -> Orders:
     bending = Bending(
         window_s=window_of(options.window, scenario),
         thin=_above_zero("thin", options.thin),
-        population=options.population or None,
+        population=_from_zero("population", options.population) or None,
         speed=_above_zero("speed", options.speed),
-        pauses=options.pauses,
+        pauses=_from_zero("pauses", options.pauses),
     )
     return Orders(
         scenario=scenario.table,
@@ -105,6 +105,12 @@ def _span(key: str, text: str) -> float:
         return seconds(text)
     except ValueError as error:
         raise InputError(key, [Fault(key, text, str(error))]) from error
+
+
+def _from_zero(key: str, value: float) -> float:
+    if value < 0:
+        raise InputError(key, [Fault(key, value, "write a number from 0 up")])
+    return value
 
 
 def _above_zero(key: str, value: float) -> float:
