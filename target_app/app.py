@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -40,7 +40,7 @@ from target_app.stations import STEPS, RouteInstruments, ServiceInstruments
 
 VERSION = "1.0"
 ABOUT = "A registration service with a known peak, built to be measured and modelled."
-CPU_EVERY = 4  # requests of a route: each such one has its CPU measured, and stands for all four
+SAMPLE_EVERY = 4  # reading the CPU clock is a system call: not for every request
 USE_EVERY_S = 0.25
 
 log = logging.getLogger("surge.service")
@@ -66,11 +66,14 @@ class Service(FastAPI):
         """Build table, instruments, batcher and pool; the table's steps name the instruments."""
         settings = self.settings
         self.admission = admission(settings)
+        self.in_flight = 0
         self.pool = ConnectionPool(self.schema.connect, settings.pool)
         self.measured = ServiceInstruments(instruments, STEPS)
         self.batcher = WriteBatcher(
             self.schema.connect, settings.lanes, settings.batch_rows, self.measured
         )
+        self._loop_wait = self.measured.stations.wait["event_loop"]
+        self._loop_service = self.measured.stations.service["event_loop"]
         desk = Desk(settings.secret, self.batcher, self.pool, self.measured.stations)
         self.registry = self._registry() if settings.identity_check == "inline" else None
         journey = Journey(settings, desk, self.registry)
@@ -122,6 +125,7 @@ class Service(FastAPI):
     def _update(self) -> None:
         self.measured.process.update()
         self.measured.pool_size.put(self.pool.open)
+        self.measured.in_flight.put(self.in_flight)
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -191,31 +195,37 @@ class Service(FastAPI):
         self._bound[route.step].by_status[problem.status].add()
 
     async def _serve(self, route: Route, call: Call, send: Any) -> None:
-        """Answer, and measure every slice of the answering."""
+        """Answer, and measure the answering; every SAMPLE_EVERY-th time slice by slice."""
         began = time.perf_counter()
         bound = self._bound[route.step]
-        with_cpu = bound.seen % CPU_EVERY == 0
+        counted = route.counted
+        self.admission.inside += counted
+        self.in_flight += 1
         bound.seen += 1
-        in_flight = self.measured.in_flight
-        in_flight.add(1.0)
-        self.admission.inside += route.counted
-        slices = Slices(self._respond(route, call, send), measure_cpu=with_cpu)
         status = 500
         try:
-            status = await slices
+            if bound.seen % SAMPLE_EVERY:
+                status = await self._respond(route, call, send)
+            else:
+                status = await self._sliced(self._respond(route, call, send), bound)
         finally:
-            in_flight.add(-1.0)
-            self.admission.inside -= route.counted
+            self.in_flight -= 1
+            self.admission.inside -= counted
             received = call.scope.get("surge.received", began)
-            self.measured.stations.wait["event_loop"].record(began - received)
-            service = self.measured.stations.service["event_loop"]
-            for seconds in slices.durations:
-                service.record(seconds)
-            bound.slices.add(len(slices.durations))
-            if with_cpu:
-                bound.cpu.add(CPU_EVERY * slices.cpu)
+            self._loop_wait.record(began - received)
             bound.seconds.record(time.perf_counter() - received)
             bound.by_status[status].add()
+
+    async def _sliced(self, work: Coroutine[Any, Any, int], bound: RouteInstruments) -> int:
+        """The work's slices; each stands for those of SAMPLE_EVERY requests."""
+        slices = Slices(work, measure_cpu=True)
+        try:
+            return await slices
+        finally:
+            for seconds in slices.durations:
+                self._loop_service.record(seconds, SAMPLE_EVERY)
+            bound.slices.add(SAMPLE_EVERY * len(slices.durations))
+            bound.cpu.add(SAMPLE_EVERY * slices.cpu)
 
     async def _respond(self, route: Route, call: Call, send: Any) -> int:
         try:

@@ -8,6 +8,7 @@ a lone row waits for nobody.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,8 @@ from target_app.database import (
 )
 from target_app.slices import Slices
 from target_app.writes import Row, Write, columns, statement
+
+log = logging.getLogger("surge.batcher")
 
 RECONNECT_S = 0.2
 _TRIES = 20  # of a row that meets another transaction each time
@@ -167,6 +170,9 @@ class WriteBatcher:
         except asyncio.CancelledError:
             self._refuse(batch, UnavailableError("the service is stopping"))
             raise
+        except Exception:
+            log.exception("a flush of %d rows failed in this process", len(batch))
+            self._refuse(batch, UnavailableError("a fault of this service"))
         self._instruments.flush_ended(len(batch), time.perf_counter() - started, flushing.cpu)
 
     async def _apply(self, connection: Connection, batch: list[Pending]) -> None:

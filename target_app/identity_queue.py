@@ -116,6 +116,7 @@ class IdentityQueue:
         self._in_hand: set[Any] = set()
         self._room = asyncio.Event()
         self._most = most_in_hand(settings)
+        self._least_room = max(1, self._most // 4)
         self._link = f"{settings.public_url}/identity-checks/mine"
 
     async def run(self) -> None:
@@ -131,7 +132,7 @@ class IdentityQueue:
             await asyncio.sleep(self._gate.pause_s)
             return
         room = self._most - len(self._checking)
-        if room <= 0:
+        if room < self._least_room and self._checking:  # enough in hand to keep every slot busy
             self._room.clear()
             await self._room.wait()
             return

@@ -74,10 +74,10 @@ class Histogram:
         self.bounds = bounds
         self.total = index + len(bounds) + 1
 
-    def record(self, value: float) -> None:
-        """One observation, in the unit of the histogram's name."""
-        self.cells[self.index + bisect_left(self.bounds, value)] += 1.0
-        self.cells[self.total] += value
+    def record(self, value: float, weight: int = 1) -> None:
+        """One observation, in the unit of the histogram's name; it may stand for several."""
+        self.cells[self.index + bisect_left(self.bounds, value)] += weight
+        self.cells[self.total] += value * weight
 
 
 @dataclass(frozen=True, slots=True)

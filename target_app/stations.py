@@ -82,7 +82,7 @@ class RouteInstruments:
         self.cpu = owner.route_cpu[route,]
         self.slices = owner.route_slices[route,]
         self.by_status = {int(status): owner.requests[route, status] for status in STATUSES}
-        self.seen = 0
+        self.seen = -1  # so that the first request is a sample
 
 
 class ServiceInstruments:
@@ -104,12 +104,15 @@ class ServiceInstruments:
         )
         self.route_cpu = instruments.counters(
             "surge_route_cpu_seconds_total",
-            "Thread CPU of the route's slices, from every fourth request.",
+            "Thread CPU of the route's slices, estimated from samples.",
             ("route",),
             each,
         )
         self.route_slices = instruments.counters(
-            "surge_route_slices_total", "Slices that the route ran in.", ("route",), each
+            "surge_route_slices_total",
+            "Slices that the route ran in, estimated from samples.",
+            ("route",),
+            each,
         )
         self.batch_rows = instruments.histograms(
             "surge_batch_rows", "Rows in a flush.", (), [()], ROWS
