@@ -52,7 +52,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     loop = _loop(held)
     database = _database(held)
     worker = _worker(held)
-    outside = _outside(held)
+    outside = _outside(held, loop)
     flush = _flush_cpu(held)
     background = _background(worker, database)
     slower = 1.0 / (1.0 - background)
@@ -148,10 +148,14 @@ def _worker(held: Sequence[Window]) -> Fit:
     )
 
 
-def _outside(held: Sequence[Window]) -> Fit:
-    """CPU of the generator a request; of the twins a mail and a check."""
+def _outside(held: Sequence[Window], loop: _Loop) -> Fit:
+    """CPU of the generator a request, beside its wake-ups; of the twins a mail and a check."""
     generator = fit(
-        [window.total("generator", "surge_generator_cpu_seconds_total") for window in held],
+        [
+            window.total("generator", "surge_generator_cpu_seconds_total")
+            - loop.wake_s * window.total("generator", "surge_generator_wakeups_total")
+            for window in held
+        ],
         {"request": [_generated(window) for window in held]},
     )
     twins = {
