@@ -1,0 +1,66 @@
+"""Predicted against measured, for people: signed errors beside the noise of the measurement."""
+
+import math
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from harness.tables import Column, say, show, span
+from workload.agreement import Agreement, Level, Row
+
+#: What issue by issue is promised for held-out load: size of the error by metric.
+GOALS = {"throughput": 0.10, "p50_s": 0.25, "p95_s": 0.35}
+
+
+def show_agreement(agreement: Agreement) -> None:
+    """Held-out levels first, row by row; of the levels learned from, the largest errors."""
+    for level in agreement.levels:
+        if level.held_out:
+            show_level(level)
+    low = [level for level in agreement.levels if not level.held_out]
+    if low:
+        rates = ", ".join(f"{level.offered_per_s:,.0f}" for level in low)
+        say("", f"learned from {rates} visitors/s; the held-out level was predicted before it ran")
+    say(
+        f"saturation: predicted {agreement.saturation_predicted_per_s:,.0f} answers/s, measured "
+        f"{agreement.saturation_measured_per_s:,.0f} ({signed(agreement.saturation_error)})"
+    )
+
+
+def show_level(level: Level) -> None:
+    """One held-out level."""
+    columns = [Column("step", figure=False), Column("metric", figure=False), Column("predicted"),
+               Column("measured"), Column("error"), Column("noise")]  # fmt: skip
+    show(
+        f"Predicted against measured, held out: {level.offered_per_s:,.0f} visitors/s",
+        columns,
+        (list(_cells(row)) for row in level.rows),
+        "Error: predicted / measured - 1. Noise: half the range of the repeats, of their median.",
+    )
+
+
+def _cells(row: Row) -> Iterator[str | Text]:
+    yield row.step
+    yield row.metric.removesuffix("_s")
+    for value in (row.predicted, row.measured):
+        yield f"{value:,.1f}/s" if row.metric == "throughput" else span(value)
+    goal = GOALS.get(row.metric, math.inf)
+    style = "" if goal == math.inf else "green" if abs(row.error) <= goal else "yellow"
+    yield Text(signed(row.error), style=style)
+    yield f"±{row.noise:.0%}" if math.isfinite(row.noise) else "–"
+
+
+def signed(error: float) -> str:
+    """An error with its sign, as a percentage."""
+    return f"{error:+.0%}" if math.isfinite(error) else "–"
+
+
+def beyond_goals(agreement: Agreement) -> list[Row]:
+    """Held-out rows whose error is larger than what is promised."""
+    return [
+        row
+        for level in agreement.levels
+        if level.held_out
+        for row in level.rows
+        if not abs(row.error) <= GOALS.get(row.metric, math.inf)
+    ]

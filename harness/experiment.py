@@ -1,0 +1,293 @@
+"""The experiment behind `verify` and `demo`: learn on low levels, predict a high one, measure it.
+
+The order is the point. Saturation is measured first, only to choose the levels; the model learns
+from the low levels alone; its prediction of the held-out level is written down before that level
+is measured. Every level has other visitors (another seed), so that nobody registers twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from harness.drive import drive
+from harness.errors import RunInvalid
+from harness.stack import Stack
+from harness.stack_settings import StackSettings, with_pairs
+from loadtests.campaign import CampaignPlan
+from loadtests.rundir import CampaignResult
+from simulation.calibrate import calibrate_runs
+from simulation.deployment import Deployment
+from simulation.evidence import Run, read_run
+from simulation.projection import Question, replicate
+from simulation.service import ServiceModel
+from workload.agreement import Agreement, Level, compare
+from workload.history import History
+from workload.manifest import write_json
+from workload.scenario import Scenario
+from workload.summary import Summary, summarize
+from workload.visit import Outcome
+
+#: The ministry is given so many slots that the service itself is what saturates.
+REGISTRY_SLOTS: Final = 128
+#: Pauses are multiplied by this, so that a level of half a minute reaches the last step.
+PAUSES: Final = 0.004
+DRAIN_S: Final = 8.0
+WARM_UP_PER_S: Final = 150.0
+#: Saturated: no more than this share of what was offered is answered, or the core is busier.
+SATURATED: Final = 0.97
+TRIES: Final = 5
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Shares of saturation, and seconds. ``repeats``: of the held-out level, for its noise."""
+
+    low: tuple[float, ...] = (0.12, 0.24, 0.36)
+    held_out: float = 0.75
+    repeats: int = 1
+    level_s: float = 20.0
+    saturation_s: float = 12.0
+    warm_up_s: float = 6.0
+
+
+#: What the demo has time for, and what `verify` takes.
+QUICK: Final = Design()
+THOROUGH: Final = Design(low=(0.1, 0.2, 0.3, 0.37), repeats=3, level_s=60.0, saturation_s=15.0)
+
+
+def own_settings(pairs: Sequence[str]) -> StackSettings:
+    """The reference system as experiments start it, with a person's settings on top."""
+    roomy = StackSettings(registry_slots=REGISTRY_SLOTS, registry_twin_slots=REGISTRY_SLOTS)
+    return with_pairs(roomy, pairs)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an experiment came to, and where its files are."""
+
+    directory: Path
+    model: ServiceModel
+    agreement: Agreement
+    runs: tuple[CampaignResult, ...]
+
+
+class Experiment:
+    """One system, measured level by level."""
+
+    def __init__(
+        self, stack: Stack, scenario: Scenario, directory: Path, design: Design, tell: Tell
+    ) -> None:
+        self.stack = stack
+        self.scenario = scenario
+        self.directory = directory
+        self.design = design
+        self.tell = tell
+        self._levels = 0
+        self.results: list[CampaignResult] = []
+
+    def measure(self, name: str, per_s: float, seconds: float) -> Run:
+        """Drive the scenario's opening, thinned to a mean of ``per_s`` visitors over ``seconds``.
+
+        Raises RunInvalid when the run says nothing.
+        """
+        self._levels += 1
+        scenario = self.scenario.with_seed(self.scenario.seed + self._levels)
+        thin = min(1.0, per_s * seconds / float(scenario.curve.expected(0.0, seconds)))
+        result = drive(
+            CampaignPlan(
+                scenario=scenario,
+                target=self.stack.service,
+                run_dir=self.directory / name,
+                window_s=(0.0, seconds),
+                thin=thin,
+                pauses=PAUSES,
+                drain_s=DRAIN_S,
+                cores=tuple(self.stack.placement.generator) if self.stack.placement else (),
+                admin_token=self.stack.admin_token,
+            )
+        )
+        self.results.append(result)
+        if result.manifest.status == "interrupted":
+            raise KeyboardInterrupt
+        if result.manifest.status != "complete":
+            raise RunInvalid(f"{name}: {'; '.join(result.manifest.reasons)}")
+        self.stack.check()
+        return read_run(self.directory / name)
+
+    def saturation(self) -> tuple[Run, float]:
+        """(the overloaded run, answers a second): what the service does when more is offered.
+
+        More is offered until the answers fall behind; less, when the generator falls behind first.
+        """
+        seconds = self.design.saturation_s
+        warm = self.measure("warm-up", WARM_UP_PER_S, self.design.warm_up_s)
+        per_s = 2.2 * WARM_UP_PER_S / busy_share(warm)
+        for attempt in range(1, TRIES + 1):
+            try:
+                run = self.measure(f"saturation-{attempt}", per_s, seconds)
+            except RunInvalid as invalid:
+                if attempt == TRIES:
+                    raise
+                self.tell(f"  {invalid}; offering less")
+                per_s *= 0.85
+                continue
+            answered = answers_per_s(run.history, seconds)
+            wanted = wanted_per_s(run.history, seconds)
+            if answered < SATURATED * wanted or busy_share(run) > SATURATED:
+                return run, answered
+            per_s *= 1.2
+        raise RunInvalid(f"{answered:,.0f} answers/s did not saturate the service; is it pinned?")
+
+
+def busy_share(run: Run) -> float:
+    """Share of the system's core that was busy: service, database and worker process."""
+    start, end = run.arrivals_s / 3, run.arrivals_s
+    total = sum(
+        run.telemetry.total(source, name, start, end)
+        for source, name in (
+            ("service", "process_cpu_seconds_total"),
+            ("worker", "process_cpu_seconds_total"),
+            ("worker", "surge_database_cpu_seconds_total"),
+        )
+    )
+    return max(total / (end - start), 0.01)
+
+
+def answers_per_s(history: History, seconds: float) -> float:
+    """Good answers a second in the second half of a run's arrivals."""
+    good = np.isin(history["outcome"], (Outcome.ACCEPTED, Outcome.PENDING, Outcome.DECLINED))
+    return _in_second_half(history["ended"][good], seconds)
+
+
+def wanted_per_s(history: History, seconds: float) -> float:
+    """Attempts intended a second in the second half of a run's arrivals."""
+    return _in_second_half(history["intended"], seconds)
+
+
+def _in_second_half(at_ns: np.ndarray, seconds: float) -> float:
+    inside = (at_ns >= seconds * 0.5e9) & (at_ns < seconds * 1e9)
+    return float(inside.sum()) / (seconds / 2)
+
+
+def deployment_of(run: Run, generator: bool = True) -> Deployment:  # noqa: FBT001, FBT002 - one plain switch
+    """The deployment that answered a run, from what it said of itself."""
+    capacity = run.manifest.capacity
+    return Deployment(
+        name="measured",
+        workers=int(capacity["workers"]),
+        shared_core=bool(capacity.get("cores")),
+        generator=generator,
+        pool=int(capacity["pool"]),
+        lanes=int(capacity["lanes"]),
+        batch_rows=int(capacity["batch_rows"]),
+        registry_slots=int(capacity["registry_slots"]),
+        registry_quota_per_s=float(capacity.get("registry_quota_per_s") or 0.0),
+        mail_connections=int(capacity.get("mail_connections") or 4),
+    )
+
+
+def predict_run(run: Run, scenario: Scenario, model: ServiceModel) -> Summary:
+    """The same visitors, through the model: folded as the measurement is."""
+    return summarize(_predicted(run, scenario, model), run.arrivals_s)
+
+
+def _predicted(run: Run, scenario: Scenario, model: ServiceModel) -> History:
+    question = Question(
+        scenario=scenario.with_seed(run.manifest.seed),
+        model=model,
+        deployment=deployment_of(run),
+        bending=run.manifest.bending,
+        horizon_s=run.arrivals_s + DRAIN_S,
+        trace=True,
+    )
+    history = replicate(question, run.manifest.seed).history
+    if history is None:
+        raise RunInvalid("the model kept no history of its visits")
+    return history
+
+
+def level_of(runs: Sequence[Run], predicted: Sequence[Summary], *, held_out: bool) -> Level:
+    """One level of the agreement, from its repeats."""
+    measured = [summarize(run.history, run.arrivals_s) for run in runs]
+    offered = math.fsum(run.offered_per_s for run in runs) / len(runs)
+    return Level(offered, held_out, compare(measured, predicted))
+
+
+def verify(
+    scenario: Scenario, directory: Path, design: Design, tell: Tell, settings: StackSettings
+) -> Findings:
+    """The whole experiment; writes its runs, ``model.json``, ``prediction.json`` and
+    ``agreement.json`` below ``directory``.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    tell("starting the reference system")
+    with Stack(settings, logs=directory / "logs") as stack:
+        experiment = Experiment(stack, scenario, directory, design, tell)
+        tell("measuring saturation, to choose the levels")
+        overloaded, saturation = experiment.saturation()
+        visits = saturation / attempts_per_visit(overloaded)
+        tell(f"  saturated at {saturation:,.0f} answers/s, about {visits:,.0f} visitors/s")
+        low = [
+            _measured(experiment, f"low-{n}", share * visits)
+            for n, share in enumerate(design.low, 1)
+        ]
+        model = calibrate_runs(low)
+        model.write(directory / "model.json")
+        held = _held_out(experiment, model, design.held_out * visits)
+    predicted = _saturation_of(overloaded, scenario, model, design)
+    levels = [level_of([run], [predict_run(run, scenario, model)], held_out=False) for run in low]
+    agreement = Agreement(
+        tuple(run.path.name for run in low), predicted, saturation, (*levels, held)
+    )
+    write_json(directory / "agreement.json", agreement.to_json())
+    return Findings(directory, model, agreement, tuple(experiment.results))
+
+
+def _measured(experiment: Experiment, name: str, per_s: float) -> Run:
+    experiment.tell(
+        f"measuring {name}: {per_s:,.0f} visitors/s for {experiment.design.level_s:g} s"
+    )
+    return experiment.measure(name, per_s, experiment.design.level_s)
+
+
+def _held_out(experiment: Experiment, model: ServiceModel, per_s: float) -> Level:
+    """Predict, write down, then measure, so often as the design says."""
+    design, scenario = experiment.design, experiment.scenario
+    foreseen = _foresee(experiment, model, per_s)
+    write_json(
+        experiment.directory / "prediction.json",
+        {"schema": "surge/prediction/1", "offered_per_s": per_s, "summary": foreseen.to_json()},
+    )
+    names = [f"held-out-{n}" for n in range(1, design.repeats + 1)]
+    runs = [_measured(experiment, name, per_s) for name in names]
+    return level_of(runs, [predict_run(run, scenario, model) for run in runs], held_out=True)
+
+
+def _foresee(experiment: Experiment, model: ServiceModel, per_s: float) -> Summary:
+    """The held-out level before it exists: on the luck that its first run will have."""
+    design, last = experiment.design, experiment.results[-1]
+    share = per_s * design.level_s / float(experiment.scenario.curve.expected(0.0, design.level_s))
+    bending = replace(last.manifest.bending, window_s=(0.0, design.level_s), thin=min(1.0, share))
+    run = read_run(last.run_dir)
+    seed = last.manifest.seed + 1
+    like = replace(run, manifest=replace(last.manifest, bending=bending, seed=seed))
+    return predict_run(like, experiment.scenario, model)
+
+
+def _saturation_of(run: Run, scenario: Scenario, model: ServiceModel, design: Design) -> float:
+    return answers_per_s(_predicted(run, scenario, model), design.saturation_s)
+
+
+def attempts_per_visit(run: Run) -> float:
+    """Attempts of those visits of a run that ended."""
+    ended = run.history["ending"] != 0
+    finished = np.isin(run.history["visitor"], run.history["visitor"][ended])
+    return float(finished.sum()) / max(1, int(ended.sum()))

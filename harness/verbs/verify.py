@@ -1,0 +1,45 @@
+"""`surge verify`: learn on low load, predict higher load, measure it, print the error."""
+
+import argparse
+from pathlib import Path
+
+from harness.verbs import Subparsers, declare
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = declare(
+        subparsers,
+        "verify",
+        "calibrate on low load, predict a held-out level, measure it, print the signed errors",
+        "surge verify --quick",
+        about="Starts the reference system, finds its saturation, learns from levels below 40 % of "
+        "it, writes down what it expects at 75 %, and then measures that. Exit 0 when it was "
+        "measured, whatever the errors are; 3 when a run was invalid.",
+    )
+    add = parser.add_argument
+    add("--scenario", metavar="NAME|FILE", default="prakerja-2020", help="whose visitors walk")
+    add("--reading", metavar="NAME", help="one of the scenario's readings")
+    add("--quick", action="store_true", help="levels of 20 s, measured once: about 2 minutes")
+    add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/verify-TIME)")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", dest="pairs",
+        help="a setting of the system, as in surge serve")  # fmt: skip
+    add("--json", action="store_true", help="one JSON object on stdout (surge/agreement/1)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 measured, 3 invalid."""
+    from harness.agreement_tables import show_agreement
+    from harness.experiment import QUICK, THOROUGH, own_settings, verify
+    from harness.run_directory import fresh_run_dir, print_json
+    from harness.tables import say
+    from workload.scenario import load_scenario
+
+    scenario = load_scenario(arguments.scenario, arguments.reading)
+    directory = fresh_run_dir(arguments.run_dir, "verify")
+    design = QUICK if arguments.quick else THOROUGH
+    found = verify(scenario, directory, design, say, own_settings(arguments.pairs))
+    show_agreement(found.agreement)
+    say("", f"record: {directory}")
+    if arguments.json:
+        print_json(found.agreement.to_json())
+    return 0
