@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from harness.errors import HarnessError
+from workload.errors import InputError, InvalidRunError
 
-VERBS = ("serve", "doctor", "test")
+VERBS = ("serve", "load", "calibrate", "simulate", "scenario", "doctor", "test")
 
 EXIT_CODES = """\
 exit codes:
@@ -49,14 +50,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return known
 
 
+def exit_code_of(error: HarnessError | InputError | InvalidRunError) -> int:
+    """What a caller's script learns of an error."""
+    if isinstance(error, HarnessError):
+        return error.exit_code
+    return 2 if isinstance(error, InputError) else 3
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; the answer is the exit code."""
     parsed = parse(arguments)
     try:
         code: int = importlib.import_module(f"harness.verbs.{parsed.verb}").run(parsed)
-    except HarnessError as error:
+    except (HarnessError, InputError, InvalidRunError) as error:
         print(f"surge {parsed.verb}: {error}", file=sys.stderr)
-        return error.exit_code
+        return exit_code_of(error)
     except KeyboardInterrupt:
         print(f"surge {parsed.verb}: interrupted", file=sys.stderr)
         return 130

@@ -1,0 +1,46 @@
+"""Drives a campaign for a verb: against a system of our own or a given one, with its progress."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.errors import RunInvalid
+from harness.progress import progress
+from harness.run_directory import with_reason
+from harness.stack import Stack
+from harness.stack_settings import StackSettings
+from harness.tables import say
+from loadtests.campaign import CampaignPlan, run_campaign
+from loadtests.rundir import CampaignResult
+
+
+def drive(plan: CampaignPlan) -> CampaignResult:
+    """Run a plan, showing how far it is."""
+    with progress(f"driving {plan.scenario.name}") as report:
+
+        def show(now: Mapping[str, Any]) -> None:
+            done = min(max(now["at_s"], 0.0) / now["window_s"], 1.0)
+            words = (
+                f"{now['arrived']:,} of {now['expected']:,} arrived, {now['open']:,} inside, "
+                f"{now['failures']:,} of {now['attempts']:,} attempts failed"
+            )
+            report(done, words)
+
+        return run_campaign(plan, show)
+
+
+def drive_own(plan: CampaignPlan, settings: StackSettings) -> CampaignResult:
+    """Start the reference system, run a plan against it, stop it; its logs stay with the run.
+
+    A part of the system that died makes the run invalid: what was measured is another system.
+    """
+    say("starting the reference system")
+    with Stack(settings, logs=plan.run_dir / "logs") as stack:
+        cores = stack.placement.generator if stack.placement else ()
+        own = replace(plan, target=stack.service, cores=cores, admin_token=stack.admin_token)
+        result = drive(own)
+        try:
+            stack.check()
+        except RunInvalid as death:
+            return with_reason(result, str(death))
+    return result

@@ -1,0 +1,116 @@
+"""From the options of `surge simulate` to a question, and from the question to its projection."""
+
+import argparse
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness import CHECKOUT
+from harness.progress import progress
+from harness.tables import say
+from harness.walk import Options, Walk, read_walk
+from simulation.deployment import Deployment, load_deployment, with_settings
+from simulation.projection import Projection, Question, project
+from simulation.service import ServiceModel, read_model
+from workload.errors import Fault, InputError
+from workload.objective import Verdict, judge
+
+#: A model that the project ships, measured on one named machine.
+REFERENCE = CHECKOUT / "simulation" / "models" / "reference.json"
+MOST_REPLICATIONS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, and where its parts came from."""
+
+    question: Question
+    walk: Walk
+    model_file: Path
+
+
+def read_question(arguments: argparse.Namespace) -> Asked:
+    """The question that the options stand for; InputError with every fault in them."""
+    options = Options(arguments)
+    walk = read_walk(options)
+    replications = options.whole("replications", 1, MOST_REPLICATIONS)
+    if walk.scenario.seed + replications > 2**63 - 1:
+        options.fault("seed", walk.scenario.seed, "the last replication's seed must be below 2**63")
+    if arguments.trace and replications > 1:
+        remedy = "a trace keeps one replication: leave it out, and choose the one by --seed"
+        options.fault("replications", replications, remedy)
+    horizon_s = options.span("horizon") if arguments.horizon is not None else None
+    options.done()
+    model_file, model = find_model(arguments.model)
+    question = Question(
+        scenario=walk.scenario,
+        model=model,
+        deployment=find_deployment(arguments.deployment, arguments.pairs),
+        bending=walk.bending,
+        engine=arguments.engine,
+        replications=replications,
+        trace=arguments.trace is not None,
+        horizon_s=horizon_s,
+    )
+    return Asked(question, walk, model_file)
+
+
+def find_model(given: Path | None) -> tuple[Path, ServiceModel]:
+    """The model that was given, else the shipped one; InputError where there is neither."""
+    if given is None:
+        if not REFERENCE.exists():
+            remedy = "give the file that `surge calibrate RUN… -o model.json` wrote"
+            raise InputError("options", [Fault("--model", None, remedy)])
+        say("no --model given: the shipped reference model is used, measured on another machine")
+        given = REFERENCE
+    return given, read_model(given)
+
+
+def find_deployment(name: str, pairs: list[str]) -> Deployment:
+    """A profile with settings applied; InputError with every fault of either."""
+    return with_settings(load_deployment(name), pairs)
+
+
+def project_with_progress(question: Question, executor: str = "threads") -> Projection:
+    """All replications, spread over this machine's cores; how far they are is shown."""
+    with (
+        progress(f"simulating {question.scenario.name}") as report,
+        workers(executor, question.replications) as pool,
+    ):
+        return project(question, lambda done: report(done, ""), pool)
+
+
+def judged(projection: Projection) -> list[Verdict]:
+    """A verdict on each objective; an uncalibrated step's latency is unknown, and says why."""
+    uncalibrated = projection.question.model.uncalibrated()
+    verdicts = []
+    for objective in projection.question.scenario.objectives:
+        verdict = judge(objective, projection)
+        if objective.kind == "latency" and objective.subject in uncalibrated:
+            why = "uncalibrated: fewer than 1,000 accepted attempts in the calibration runs"
+            verdict = replace(verdict, why=why)
+        verdicts.append(verdict)
+    return verdicts
+
+
+@contextmanager
+def workers(kind: str, wanted: int) -> Iterator[Executor | None]:
+    """Threads are enough for the compiled engine, which releases the lock; SimPy holds it."""
+    count = min(len(os.sched_getaffinity(0)), wanted)
+    if wanted == 1:
+        yield None
+        return
+    pool: Executor
+    if kind == "processes":
+        # Spawned: what forks may hold locks of threads that the child does not have.
+        pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    else:
+        pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)

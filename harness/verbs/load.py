@@ -1,0 +1,60 @@
+"""`surge load`: drive a scenario against a target, and leave a run directory."""
+
+import argparse
+from pathlib import Path
+
+from harness.verbs import Subparsers, declare
+from harness.walk_options import add_walk_options
+
+SCHEMA_NAME = "surge/load/1"
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = declare(
+        subparsers,
+        "load",
+        "drive a scenario against a target in real time, and leave a run directory",
+        "surge load prakerja-2020 --window 0m..2m --thin 0.02 --set pool=4",
+        about="Without --target it starts the reference system and stops it at the end.",
+    )
+    add_walk_options(parser)
+    add = parser.add_argument
+    add("--target", metavar="URL", help="the service (a system that it starts itself)")
+    add("--yes-i-own", metavar="TARGET", default="",
+        help="repeat the target where it is not this machine: load only what you own")  # fmt: skip
+    add("--set", action="append", default=[], metavar="NAME=VALUE", dest="pairs",
+        help="a setting of the system that it starts; an unknown NAME lists them all")  # fmt: skip
+    add("--drain", metavar="SPAN", default="60s",
+        help="how long visits may go on after the last arrival (60s)")  # fmt: skip
+    add("--workers", metavar="N", default="1", help="processes that generate load (1)")
+    add("--header", action="append", default=[], metavar="'NAME: VALUE'",
+        help="of every request; ${VARIABLE} is taken from the environment; repeatable")  # fmt: skip
+    add("--protocol", metavar="MODULE:CLASS", help="what speaks your own service's HTTP")
+    add("--mailbox", metavar="URL", default="", help="where mail is read (as /capacity says)")
+    add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/SCENARIO-TIME)")
+    add("--json", action="store_true", help=f"one JSON object on stdout ({SCHEMA_NAME})")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 objectives met, 1 one missed, 3 run invalid or an objective unknown, 130 interrupted."""
+    from harness.campaign_plan import read_plan
+    from harness.drive import drive, drive_own
+    from harness.interruption import end_on_any_wish
+    from harness.outcome import load_json, show_result
+    from harness.run_directory import print_json
+    from harness.stack_settings import StackSettings, with_pairs
+    from workload.errors import InvalidRunError
+
+    plan = read_plan(arguments)
+    settings = with_pairs(StackSettings(), arguments.pairs)
+    wish = end_on_any_wish()
+    try:
+        result = drive(plan) if plan.target else drive_own(plan, settings)
+    except InvalidRunError as error:
+        if wish.heard:  # it came before the first visitor: there is nothing to mark as interrupted
+            raise KeyboardInterrupt from error
+        raise
+    show_result(result)
+    if arguments.json:
+        print_json(load_json(result))
+    return result.exit_code

@@ -1,0 +1,19 @@
+"""Options of every verb that walks a scenario: which one, on what luck, and how it is bent.
+
+harness/walk.py reads them; here is only what `--help` needs.
+"""
+
+import argparse
+
+
+def add_walk_options(parser: argparse.ArgumentParser) -> None:
+    """Declare them."""
+    add = parser.add_argument
+    add("scenario", metavar="SCENARIO", help="a built-in scenario or a TOML file")
+    add("--reading", metavar="NAME", help="one of the scenario's readings of published figures")
+    add("--seed", metavar="N", help="another luck than the scenario's own")
+    add("--window", metavar="A..B", default="", help="a stretch of arrivals, such as 0m..2m (all)")
+    add("--thin", metavar="P", default="1", help="share of the visitors that take part (1)")
+    add("--speed", metavar="S", default="1", help="arrivals and pauses divided by this (1)")
+    add("--pauses", metavar="F", default="1", help="pauses, and nothing else, times this (1)")
+    add("--population", metavar="N", help="rescale the curve to so many people")
