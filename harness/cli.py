@@ -24,12 +24,20 @@ exit codes:
 """
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """argparse forgets that verbs are indented when it decides where their help begins."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, 16)
+
+
 def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="surge",
         description="Walk the same visitors through a real service and through its model.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in verbs:
