@@ -25,6 +25,7 @@ from gevent import socket as names
 from gevent.hub import Waiter
 
 from loadtests.exchange import CONNECT_TIMEOUT, RESET, Answer, Request
+from loadtests.target import host_of
 from loadtests.wire import (
     EXHAUSTED,
     READABLE,
@@ -55,13 +56,11 @@ class Client:
         self, url: str, headers: Mapping[str, str] | None = None, idle_s: float = IDLE_S
     ) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError("target", [Fault("target", url, "write http://HOST:PORT")])
+        self._host = host_of(url)
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        self._host = parts.hostname
         self._base = parts.path.rstrip("/")
-        self._family, *_, self._address = _resolve(url, parts.hostname, port)
+        self._family, *_, self._address = _resolve(url, self._host, port)
         self._context = ssl.create_default_context() if secure else None
         common = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "surge"}
         self._common = "".join(

@@ -63,6 +63,7 @@ class Conductor:
         self._ready: set[int] = set()
         self._fresh: set[int] = set()
         self._done: set[int] = set()
+        self._lost: set[int] = set()
         self._all_ready, self._all_done, self._ended = Event(), Event(), Event()
         self._reasons: list[str] = []
         self._status = ""
@@ -126,11 +127,13 @@ class Conductor:
             self._done.add(tally.worker)
             if tally.reason:
                 self._reasons.append(tally.reason)
-        everybody = set(range(len(self._workers)))
-        if self._fresh | self._done == everybody:
+        if self._are_all(self._fresh | self._done | self._lost):
             self._sample()
-        if self._done == everybody:
+        if self._are_all(self._done | self._lost):
             self._all_done.set()
+
+    def _are_all(self, numbers: set[int]) -> bool:
+        return len(numbers) == len(self._workers)
 
     # The run.
 
@@ -139,13 +142,22 @@ class Conductor:
         began = monotonic()
         self._heard = dict.fromkeys(range(len(self._workers)), began)
         while not self._all_done.wait(1.0) and not self._status and not self._reasons:
-            silent = [n for n, at in self._heard.items() if monotonic() - at > SILENCE_S]
-            lost = ", ".join(str(n) for n in silent if n not in self._done)
-            if lost:
-                self._reasons.append(
-                    f"worker lost: {lost} said nothing for {SILENCE_S:.0f} s (killed, cut off or "
-                    f"starved), {monotonic() - began:.0f} s after the start"
-                )
+            self._miss(
+                {n for n, at in self._heard.items() if monotonic() - at > SILENCE_S} - self._done,
+                monotonic() - began,
+            )
+
+    def _miss(self, silent: set[int], after_s: float) -> None:
+        """Workers that say nothing any more are lost, and so is the run."""
+        if silent:
+            self._lost |= silent
+            who = ", ".join(str(number) for number in sorted(silent))
+            self._reasons.append(
+                f"worker lost: {who} said nothing for {SILENCE_S:.0f} s (killed, cut off or "
+                f"starved), {after_s:.0f} s after the start"
+            )
+            if self._are_all(self._done | self._lost):
+                self._all_done.set()
 
     def _finish(self, status: str) -> None:
         """Stop everybody, write everything. Only the first call does."""

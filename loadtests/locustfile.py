@@ -80,7 +80,8 @@ class Door:
         if isinstance(self.runner, WorkerRunner):
             # Ctrl-C reaches every process of a terminal; the master ends the run in order.
             gevent.signal_handler(signal.SIGINT, lambda: None)
-        self.environment.events.test_stop.add_listener(self._stop)
+        for event in (self.environment.events.test_stop, self.environment.events.quitting):
+            event.add_listener(self._stop)
 
     def _prepare(self, data: dict[str, Any]) -> None:
         """In the background: reading orders takes a second for a nation, and heartbeats go on."""

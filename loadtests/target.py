@@ -24,13 +24,19 @@ AGAIN_S: Final = 0.25
 
 def check_ownership(target: str, yes_i_own: str) -> None:
     """InputError unless the target is this machine, or its owner has said its name again."""
-    parts = urlsplit(target)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError("target", [Fault("target", target, "write http://HOST:PORT")])
-    if is_loopback(parts.hostname) or yes_i_own == target:
+    host = host_of(target)
+    if is_loopback(host) or yes_i_own == target:
         return
     remedy = f"load only what you own: repeat it as --yes-i-own {target}"
     raise InputError("target", [Fault("target", target, remedy)])
+
+
+def host_of(target: str) -> str:
+    """The host of an http or https URL; InputError when it is none."""
+    parts = urlsplit(target)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError("target", [Fault("target", target, "write http://HOST:PORT")])
+    return parts.hostname
 
 
 def is_loopback(host: str) -> bool:
@@ -47,8 +53,9 @@ def is_loopback(host: str) -> bool:
 def wait_until_ready(target: str, headers: Mapping[str, str], within_s: float = READY_S) -> None:
     """Return when ``/readyz`` answers below 500 (a service without it says 404: it is there).
 
-    Raises InvalidRunError that names the URL, ``within_s`` seconds later at the latest.
+    Raises InputError for what is no URL, InvalidRunError that names it ``within_s`` seconds later.
     """
+    host_of(target)
     url, deadline, last = f"{target.rstrip('/')}/readyz", monotonic() + within_s, "no answer"
     while (left := deadline - monotonic()) > 0:
         try:

@@ -79,7 +79,7 @@ def walk(
     people = Population({"31": 1.0})
     world = World(
         journey.names, journey.itinerary(), 1, people, Echo(), client,
-        FakeMailbox(time, delays_s), time, lambda row, size: rows.append(row),
+        FakeMailbox(time, delays_s), time, lambda row, _: rows.append(row),
     )  # fmt: skip
     time.sleep_until(7 * S)
     ending = walk_visit(world, 4, 7 * S)
@@ -122,9 +122,7 @@ def test_a_failure_is_tried_again_after_the_backoff_until_patience_ends() -> Non
     assert ending is Ending.GAVE_UP
 
 
-@pytest.mark.parametrize(
-    ("status", "outcome"), [(503, Outcome.OVERLOADED), (404, Outcome.REFUSED)]
-)
+@pytest.mark.parametrize(("status", "outcome"), [(503, Outcome.OVERLOADED), (404, Outcome.REFUSED)])
 def test_the_protocol_says_what_a_status_means(status: int, outcome: Outcome) -> None:
     """Refused ends the visit, overloaded is tried again."""
     rows, _, ending = walk([Step("register", patience=PATIENCE)], [Answer(status)] * 2)

@@ -98,7 +98,8 @@ def test_a_journey_that_waits_for_mail_needs_a_mailbox() -> None:
     with pytest.raises(InputError, match="verify_email, await_identity wait for mail"):
         check_mailbox(orders())
     check_mailbox(orders("--mailbox", "http://m"))
-    table: dict[str, Any] = {**orders().scenario, "steps": [{"name": "open_site"}], "objectives": []}
+    one = {"steps": [{"name": "open_site"}], "objectives": []}
+    table: dict[str, Any] = {**orders().scenario, **one}
     check_mailbox(Orders(table, "", Bending((0, 1)), TARGET))
 
 

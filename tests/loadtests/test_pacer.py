@@ -30,7 +30,7 @@ def test_everybody_begins_at_the_instant_of_arrival() -> None:
             log.append(("until", at))
 
     people = Arrivals(np.arange(5000) * 2, np.arange(5000) * 10)
-    pace(people, Time(), lambda visitor, at: log.append(("begin", visitor)))
+    pace(people, Time(), lambda visitor, _: log.append(("begin", visitor)))
     assert log[:4] == [("until", 0), ("begin", 0), ("until", 10), ("begin", 2)]
     assert log[-1] == ("begin", 9998)
     assert len(log) == 10_000

@@ -1,0 +1,50 @@
+"""A campaign as a program of its own: `drive.py TARGET RUN_DIR ARRIVALS_PER_S SECONDS WORKERS`.
+
+The tests use its parts, and interrupt or kill it as a person would. It prints the run's status and
+ends with its exit code.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from loadtests.campaign import CampaignPlan, run_campaign
+from workload.scenario import Scenario, scenario_from
+
+
+def visits(per_s: float, duration_s: float, steps: tuple[str, ...] = ()) -> Scenario:
+    """Constant arrivals on the reference journey (or some of its steps), with short pauses."""
+    journey: dict[str, dict[str, Any]] = {
+        "open_site": {},
+        "register": {"pause": {"median_s": 0.1, "p95_s": 0.3}},
+        "verify_email": {"pause": 0.05, "mail": "verify"},
+        "submit_identity": {"pause": 0.05},
+        "await_identity": {"pause": 0.1, "polls": 8, "poll_s": 0.1, "poll_cap_s": 0.4},
+    }
+    table = {
+        "schema": "surge/scenario/1",
+        "name": "short",
+        "seed": 11,
+        "objectives": ["success open_site > 99%"],
+        "arrivals": {
+            "duration": f"{duration_s}s",
+            "parts": [{"shape": "constant", "per_s": per_s}],
+        },
+        "people": {"mistyped": 0.1},
+        "patience": {"timeout_s": 5.0, "mail_s": 5.0},
+        "steps": [{"name": n, **more} for n, more in journey.items() if not steps or n in steps],
+    }
+    return scenario_from(table, "the test's scenario")
+
+
+def main() -> int:
+    target, run_dir, per_s, duration_s, workers = sys.argv[1:]
+    scenario = visits(float(per_s), float(duration_s))
+    plan = CampaignPlan(scenario, target, Path(run_dir), workers=int(workers), drain_s=5.0)
+    result = run_campaign(plan)
+    sys.stdout.write(f"{result.manifest.status}\n")
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
