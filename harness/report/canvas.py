@@ -1,0 +1,131 @@
+"""How a plot looks and how it gets into the page: matplotlib's SVG, inline, in the page's colours.
+
+Ink, grid and series colours are written as CSS variables, so that one drawing is right in light and
+in dark; letters stay letters. Nothing in it names a place outside of the file.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours (2008), told apart by every kind of colour vision; black is the ink.
+_OKABE_ITO: Final = [to_hex(colour) for colour in mpl.color_sequences["okabe_ito"]]
+#: Series in the order of use: blue, vermilion, green, purple, orange, sky blue. Yellow is too pale.
+SERIES: Final = tuple(_OKABE_ITO[at] for at in (5, 6, 3, 7, 1, 2))
+DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 1)), "-")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P")
+INK: Final = "#1b1c20"
+FAINT: Final = "#5d6068"
+GRID: Final = "#d9dbe0"
+BAND: Final = "#e6eef6"
+WIDTH_IN: Final = 8.8
+LINE_PT: Final = 10.5
+
+_VARIABLES: Final = {
+    INK: "var(--ink)",
+    FAINT: "var(--faint)",
+    GRID: "var(--grid)",
+    BAND: "var(--band)",
+    **{colour: f"var(--s{number})" for number, colour in enumerate(SERIES)},
+}
+_STYLE: Final[Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "surge",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": FAINT,
+    "axes.labelsize": 8.5,
+    "axes.edgecolor": GRID,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": FAINT,
+    "ytick.labelcolor": FAINT,
+    "ytick.major.size": 0,
+    "xtick.major.size": 3,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "lines.linewidth": 1.7,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+
+
+class Sheet:
+    """A drawing in the making; `svg` is filled when the sheet is left."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        self.svg = ""
+
+
+@contextmanager
+def sheet(name: str, title: str, told: str, height_in: float) -> Iterator[Sheet]:
+    """A figure in our style. ``told``: the sentence that stands for it where it can't be seen."""
+    with mpl.rc_context(_STYLE):
+        drawing = Sheet(Figure(figsize=(WIDTH_IN, height_in), layout="constrained"))
+        yield drawing
+        drawing.svg = _inline(drawing.figure, name, title, told)
+
+
+def _inline(figure: Figure, name: str, title: str, told: str) -> str:
+    """The figure as an SVG element: own ids, no namespace addresses, colours as variables."""
+    page = io.StringIO()
+    figure.savefig(page, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = page.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg)
+    svg = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    head, _, body = svg.partition(">")
+    view = re.search(r'viewBox="[^"]*"', head)
+    assert view is not None
+    opening = f'<svg {view[0]} role="img" aria-labelledby="{name}-title {name}-told"'
+    words = f'<title id="{name}-title">{escape(title)}</title>'
+    words += f'<desc id="{name}-told">{escape(told)}</desc>'
+    return f"{opening}>{words}{body}".strip()
+
+
+def label_ends(axes: Axes, ends: list[tuple[float, float, str]]) -> None:
+    """Names beside the ends of lines: (x, y, name), moved up so that none covers another.
+
+    The layout must be settled: call the figure's `draw_without_rendering` first.
+    """
+    if not ends:
+        return
+    place = axes.transData
+    height = LINE_PT * axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    pixels = sorted((float(place.transform((x, y))[1]), x, name) for x, y, name in ends)
+    lowest = -math.inf
+    for pixel, x, name in pixels:
+        lowest = max(pixel, lowest + height)
+        y = float(place.inverted().transform((0, lowest))[1])
+        axes.annotate(
+            name, (x, y), xytext=(7, 0), textcoords="offset points", va="center",
+            annotation_clip=False,
+        )  # fmt: skip

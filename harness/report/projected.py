@@ -1,0 +1,177 @@
+"""A projection as the page shows it: verdicts, checkpoints, steps, stations, and what it can't say.
+
+Outcomes near the cliff are two-peaked: where some replications collapse and some do not, every
+figure that would be a mean across both is withheld.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from harness.report.units import NOTHING, count, seconds, share, signed
+from workload.manifest import Bending
+from workload.objective import Answer, Verdict, parse_objective
+from workload.scenario import Scenario
+
+WITHHELD: Final = "withheld"
+
+
+def two_peaked(raw: Mapping[str, Any]) -> bool:
+    """Some replications collapse, and some do not."""
+    return 0 < int(raw["collapse"]["count"]) < int(raw["replications"])
+
+
+def verdicts(raw: Mapping[str, Any]) -> list[Verdict]:
+    """The projection's own verdicts; unknown where they would be drawn from both peaks."""
+    return [_verdict(row, peaks=two_peaked(raw)) for row in raw.get("objectives", ())]
+
+
+def _verdict(row: Mapping[str, Any], *, peaks: bool) -> Verdict:
+    objective = parse_objective(row["text"])
+    if peaks and objective.kind in ("latency", "success"):
+        why = "some replications collapse and some do not: no figure stands for both"
+        return Verdict(objective, Answer.UNKNOWN, math.nan, math.nan, why)
+    answer, value, margin = Answer(row["verdict"]), row["value"], row["margin"]
+    if value is None:  # JSON has neither: an unknown is NaN, a missed one took for ever
+        value = math.inf if answer is Answer.MISSED else math.nan
+    return Verdict(objective, answer, value, math.nan if margin is None else margin, row["why"])
+
+
+def is_bent(raw: Mapping[str, Any], scenario: Scenario | None) -> bool:
+    """Whether another wave was projected than the scenario's: nothing published compares then."""
+    bending = raw.get("bending")
+    if not bending:
+        return False
+    bent = Bending(**{**bending, "window_s": tuple(bending["window_s"])})
+    whole = scenario.curve.duration_s if scenario else bent.window_s[1]
+    return bent != Bending((0.0, whole))
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """One published column at one hour. ``role``: whether it is an input or was predicted."""
+
+    hours: str
+    column: str
+    projected: str
+    published: str
+    difference: str
+    role: str
+
+
+@dataclass(frozen=True)
+class StepRow:
+    name: str
+    visits: str
+    attempts: str
+    accepted: str
+    gave_up: str
+    p50: str
+    p95: str
+    p99: str
+    uncalibrated: bool
+
+
+@dataclass(frozen=True)
+class StationRow:
+    name: str
+    utilisation: str
+    bar: float
+    peak_queue: str
+    mean_wait: str
+    longest_wait: str
+    drained: str
+
+
+def checkpoints(raw: Mapping[str, Any], scenario: Scenario | None) -> list[CheckpointRow]:
+    """Projected beside published; withheld where the projection has two peaks."""
+    rows = []
+    bent = is_bent(raw, scenario)
+    for point in raw["checkpoints"]:
+        published = {} if bent else point.get("published", {})
+        for column in (c for c in point if c not in ("hours", "published")):
+            given, own = published.get(column), float(point[column])
+            apart = own / given - 1 if given else None
+            rows.append(
+                CheckpointRow(
+                    hours=f"{point['hours']:g}",
+                    column=column,
+                    projected=WITHHELD if two_peaked(raw) else count(own),
+                    published=count(given),
+                    difference=NOTHING if two_peaked(raw) else signed(apart),
+                    role=_role(column, scenario, raw),
+                )
+            )
+    return rows
+
+
+def _role(column: str, scenario: Scenario | None, raw: Mapping[str, Any]) -> str:
+    """Demand and drop-outs are put in; what is left is what the stations made of them."""
+    if column == "registered":
+        return "input: the demand"
+    before = {"email_verified": "verify_email", "identity_verified": "submit_identity"}
+    reading = scenario.readings.get(str(raw["scenario"].get("reading", ""))) if scenario else None
+    ratio = reading.drop_out.get(before.get(column, "")) if reading else None
+    return f"drop-out of {share(ratio)} is an input" if ratio else "predicted"
+
+
+def steps(raw: Mapping[str, Any]) -> list[StepRow]:
+    """Every step, with those marked that the calibration runs hardly reached."""
+    weak = set(raw.get("uncalibrated", ()))
+    peaks = two_peaked(raw)
+
+    def latency(row: Mapping[str, Any], key: str) -> str:
+        if peaks:
+            return WITHHELD
+        if not row["visits"]:
+            return NOTHING
+        return seconds(math.inf if row[key] is None else row[key])
+
+    return [
+        StepRow(
+            name=name,
+            visits=count(row["visits"]),
+            attempts=count(row["attempts"]),
+            accepted=count(row["accepted"]),
+            gave_up=count(row["gave_up"]),
+            p50=latency(row, "p50_s"),
+            p95=latency(row, "p95_s"),
+            p99=latency(row, "p99_s"),
+            uncalibrated=name in weak,
+        )
+        for name, row in raw["steps"].items()
+    ]
+
+
+def stations(raw: Mapping[str, Any]) -> list[StationRow]:
+    """Means are withheld where there are two peaks; the largest of all replications stay."""
+    peaks = two_peaked(raw)
+    rows = []
+    for name, row in raw["stations"].items():
+        use, drained = row.get("utilisation"), row.get("drained_at_h")
+        rows.append(
+            StationRow(
+                name=name,
+                utilisation=WITHHELD if peaks else share(use),
+                bar=0.0 if peaks else float(use or 0.0),
+                peak_queue=count(row.get("peak_queue")),
+                mean_wait=WITHHELD if peaks else seconds(row.get("mean_wait_s")),
+                longest_wait=seconds(row.get("longest_wait_s")),
+                drained="not by the horizon"
+                if drained is None
+                else f"after {seconds(drained * 3600)}",
+            )
+        )
+    return rows
+
+
+def collapse_sentence(raw: Mapping[str, Any]) -> str:
+    """The probability of collapse with its interval; never a mean across two outcomes."""
+    chance, runs = raw["collapse"], int(raw["replications"])
+    between = f"between {share(chance['low'])} and {share(chance['high'])} (95 %)"
+    if not chance["count"]:
+        between = f"at most {share(chance['high'])} (95 %)"
+    return f"Collapse in {chance['count']} of {runs} replications: its probability is {between}"
