@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import workload.draws
 import workload.visit
-from simulation import calendar, cores, kernel, lines, places, stations, upstream, visits
+from simulation import calendar, cores, kernel, lines, places, slices, stations, upstream, visits
 from simulation import layout as at
 from simulation.calendar import ENTRY, pop, push
 from simulation.compilation import callable_from_machine_code, machine_code, settle
@@ -29,7 +29,7 @@ from simulation.world import Order, build_world
 from workload.arrivals import Arrivals
 from workload.visit import GOES_ON, advance, begin, mail_needed
 
-SHARED: Final = (at, lines, cores, stations, upstream, places, visits, kernel)
+SHARED: Final = (at, lines, slices, cores, stations, upstream, places, visits, kernel)
 settle((workload.draws, workload.visit, calendar, *SHARED, sys.modules[__name__]))
 
 

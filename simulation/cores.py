@@ -14,7 +14,7 @@ from __future__ import annotations
 from simulation import layout as at
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
-from workload.draws import draw, quantile
+from simulation.slices import slice_demand
 
 
 def preempt(w: World, core: int, now: int, demand: int) -> int:
@@ -26,21 +26,14 @@ def preempt(w: World, core: int, now: int, demand: int) -> int:
     return done
 
 
-def enqueue_slice(w: World, loop: int, now: int, job: int, phase: int, demand: int) -> None:
-    """A job needs ``demand`` ns of a loop; what it is for stands in its phase."""
+def enqueue_slice(w: World, loop: int, now: int, job: int, phase: int) -> None:
+    """A job needs a slice of a loop; what for stands in its phase."""
     w.jobs[job + at.J_PHASE] = phase
-    w.jobs[job + at.J_DEMAND] = demand
     w.jobs[job + at.J_SINCE] = now
     stand_in_line(w, w.loops, loop + at.L_HEAD, loop + at.L_TAIL, job)
     count_wait(w, at.EVENT_LOOP if w.jobs[job + at.J_LOOP] == loop else at.GENERATOR)
     if w.loops[loop + at.L_READY] == 0:
         offer_core(w, loop, now)
-
-
-def slice_demand(w: World, job: int, table: int, purpose: int) -> int:
-    """CPU of a slice of a job, drawn at its address."""
-    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
-    return quantile(w.tables, table, draw(w.cells[at.C_SEED], who, step, number, purpose))
 
 
 def offer_core(w: World, loop: int, now: int) -> None:
@@ -68,7 +61,7 @@ def run_slice(w: World, core: int, loop: int, now: int, extra: int) -> None:
     """Start the slice of the first job in a loop's line; ``extra`` ns come on top (a wake-up)."""
     job = first_in_line(w, w.loops, loop + at.L_HEAD)
     w.loops[loop + at.L_RUNNING] = job
-    demand = w.jobs[job + at.J_DEMAND] + extra
+    demand = slice_demand(w, loop, now, job) + extra
     station = at.EVENT_LOOP if w.jobs[job + at.J_LOOP] == loop else at.GENERATOR
     count_service(w, station, now, now - w.jobs[job + at.J_SINCE], demand)
     finish = max(now, w.cores[core + at.K_HIGH_UNTIL]) + demand

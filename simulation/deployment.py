@@ -24,7 +24,8 @@ BUILT_IN: Final = Path(__file__).parent / "deployments"
 class Deployment:
     """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker process
     and the service run on the same cores; ``generator``: measured through a load generator that
-    shares the twins' core. Prices are a month, in whatever currency the profile names."""
+    shares the twins' core. Prices are a month, in whatever currency the profile names.
+    """
 
     name: str = "custom"
     replicas: int = 1
@@ -68,7 +69,9 @@ def load_deployment(name_or_path: str | Path) -> Deployment:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path.name, [Fault("file", path.name, f"not valid TOML: {error}")]) from error
+        raise InputError(
+            path.name, [Fault("file", path.name, f"not valid TOML: {error}")]
+        ) from error
     reader = Reader(table)
     reader.take("schema", one_of(SCHEMA_NAME))
     deployment = _read(reader)

@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import Final
 
 from simulation import layout as at
-from simulation.cores import core_done, enqueue_slice, pass_core_on, slice_demand
+from simulation.cores import core_done, enqueue_slice, pass_core_on
 from simulation.layout import World, code_of, post
-from simulation.places import drop_job, take_job
+from simulation.places import drop_job
 from simulation.stations import (
     connection_returned,
     connection_wanted,
-    flush_sent,
-    flush_starts,
+    flush_durable,
+    lane_goes_on,
     row_arrives,
 )
 from simulation.upstream import (
@@ -31,25 +31,15 @@ from simulation.upstream import (
     mail_wanted,
 )
 from simulation.visits import answered, hear, is_waiting_for, mail_arrives, sent
-from workload.draws import AFTER, BEFORE
 from workload.journey import NO_MAIL, RESULT_MAIL
 from workload.visit import DECLINED, MAIL_MISSED, PENDING
 
-# Outcomes that the shared code has no name for; as in workload.visit.Outcome.
-OVERLOADED: Final = 3
-READ_TIMEOUT: Final = 6
+READ_TIMEOUT: Final = 6  # as in workload.visit.Outcome
 
 
 def request_arrives(w: World, now: int, job: int) -> None:
-    """A request reaches its worker: a slice of its loop, or a refusal at the door."""
-    loop, step = w.jobs[job + at.J_LOOP], w.jobs[job + at.J_STEP]
-    w.loops[loop + at.L_IN_FLIGHT] += 1
-    if w.cells[at.C_CAP] > 0 and w.loops[loop + at.L_IN_FLIGHT] > w.cells[at.C_CAP]:
-        w.jobs[job + at.J_OUTCOME] = OVERLOADED
-        enqueue_slice(w, loop, now, job, at.SHEDDING, w.cells[at.C_SHED_COST])
-        return
-    demand = slice_demand(w, job, w.routes[step * at.ROUTE + at.R_BEFORE], BEFORE)
-    enqueue_slice(w, loop, now, job, at.BEFORE_AWAIT, demand)
+    """A request reaches its worker."""
+    enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.BEFORE_AWAIT)
 
 
 def slice_ends(w: World, now: int, job: int) -> None:
@@ -60,15 +50,15 @@ def slice_ends(w: World, now: int, job: int) -> None:
     elif phase == at.AFTER_AWAIT:
         if w.routes[w.jobs[job + at.J_STEP] * at.ROUTE + at.R_KIND] == at.READ:
             connection_returned(w, w.jobs[job + at.J_LOOP], now)
-        answer(w, now, job, 0)
+        answer(w, now, job)
     elif phase == at.FLUSHING:
-        flush_sent(w, now, job)
+        lane_goes_on(w, now, job)
     elif phase == at.SENDING:
         sent(w, now, job)
     elif phase == at.RECEIVING:
         answered(w, job)
     else:
-        answer(w, now, job, w.cells[at.C_SHED_DELAY])
+        reply(w, now + w.cells[at.C_SHED_DELAY], job)
 
 
 def before_done(w: World, now: int, job: int) -> None:
@@ -76,28 +66,20 @@ def before_done(w: World, now: int, job: int) -> None:
     kind = w.routes[w.jobs[job + at.J_STEP] * at.ROUTE + at.R_KIND]
     loop = w.jobs[job + at.J_LOOP]
     if kind == at.PLAIN:
-        answer(w, now, job, 0)
+        answer(w, now, job)
     elif kind == at.READ:
         connection_wanted(w, loop, now, job)
     else:
         row_arrives(w, loop, now, job)
-        if w.loops[loop + at.L_LANES_FREE] > 0:
-            flush_starts(w, loop, now, take_job(w, at.FLUSHING))
 
 
-def flush_ends(w: World, now: int, flush: int) -> None:
-    """A flush is durable: its rows go on, the lane is free, and takes what has gathered."""
-    loop, row = w.jobs[flush + at.J_LOOP], w.jobs[flush + at.J_HEAD]
-    for _ in range(w.jobs[flush + at.J_ROWS]):
-        following = w.jobs[row + at.J_NEXT]
+def flush_ends(w: World, now: int, lane: int) -> None:
+    """A flush is durable: what its rows cause begins."""
+    row = w.jobs[lane + at.J_HEAD]
+    for _ in range(w.jobs[lane + at.J_ROWS]):
         written(w, now, row)
-        table = w.routes[w.jobs[row + at.J_STEP] * at.ROUTE + at.R_AFTER]
-        enqueue_slice(w, loop, now, row, at.AFTER_AWAIT, slice_demand(w, row, table, AFTER))
-        row = following
-    drop_job(w, flush)
-    w.loops[loop + at.L_LANES_FREE] += 1
-    if w.loops[loop + at.L_ROWS] > 0:
-        flush_starts(w, loop, now, take_job(w, at.FLUSHING))
+        row = w.jobs[row + at.J_NEXT]
+    flush_durable(w, now, lane)
 
 
 def written(w: World, now: int, job: int) -> None:
@@ -121,16 +103,19 @@ def query_ends(w: World, now: int, job: int) -> None:
             w.jobs[job + at.J_OUTCOME] = DECLINED
         elif said != at.VERIFIED:
             w.jobs[job + at.J_OUTCOME] = PENDING
-    demand = slice_demand(w, job, w.routes[step * at.ROUTE + at.R_AFTER], AFTER)
-    enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.AFTER_AWAIT, demand)
+    enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.AFTER_AWAIT)
 
 
-def answer(w: World, now: int, job: int, held_back: int) -> None:
-    """The response leaves the service, ``held_back`` ns later."""
-    w.loops[w.jobs[job + at.J_LOOP] + at.L_IN_FLIGHT] -= 1
+def answer(w: World, now: int, job: int) -> None:
+    """A request that was let in is done."""
+    w.loops[w.jobs[job + at.J_LOOP] + at.L_INSIDE] -= 1
+    reply(w, now, job)
+
+
+def reply(w: World, now: int, job: int) -> None:
+    """The response leaves the service."""
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
-    code = code_of(at.REPLY, who, step, number)
-    post(w, now + held_back + w.cells[at.C_NETWORK], code, job)
+    post(w, now + w.cells[at.C_NETWORK], code_of(at.REPLY, who, step, number), job)
 
 
 def reply_arrives(w: World, now: int, job: int) -> None:
@@ -138,7 +123,7 @@ def reply_arrives(w: World, now: int, job: int) -> None:
     if w.cells[at.C_GENERATOR] == at.NONE:
         answered(w, job)
     else:
-        enqueue_slice(w, w.cells[at.C_GENERATOR], now, job, at.RECEIVING, w.cells[at.C_RECEIVE])
+        enqueue_slice(w, w.cells[at.C_GENERATOR], now, job, at.RECEIVING)
 
 
 # ---- the dispatcher ------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ class World(NamedTuple):
 
     cells: MutableSequence[int]  # single numbers (C_*)
     visits: MutableSequence[int]  # VISIT cells each: people in the system
-    jobs: MutableSequence[int]  # JOB cells each: requests, flushes, checks and mails
+    jobs: MutableSequence[int]  # JOB cells each: requests, lanes, checks and mails
     cores: MutableSequence[int]  # CORE cells each: processors
     loops: MutableSequence[int]  # LOOP cells each: event loops and what hangs on them
     stations: MutableSequence[int]  # STATION cells each: what is counted of a station
@@ -134,20 +134,22 @@ QUEUED: Final = 1
 VERIFIED: Final = 2
 MISMATCH: Final = 3
 
-# ---- a job: a request, a flush, an identity check or a mail --------------------------------------
-J_VISIT: Final = 0  # its visit; NONE for a flush
+# ---- a job: a request, a lane at work, an identity check or a mail -------------------------------
+J_VISIT: Final = 0  # its visit; NONE for a lane
 J_WHO: Final = 1
 J_STEP: Final = 2  # a mail: its kind
 J_NUMBER: Final = 3
 J_PHASE: Final = 4
 J_NEXT: Final = 5  # link of the queue it stands in, or of the free list
-J_LOOP: Final = 6  # its worker's loop; a flush: too
+J_LOOP: Final = 6  # its worker's loop
 J_SINCE: Final = 7  # when it entered the queue it stands in
 J_OUTCOME: Final = 8
-J_DEMAND: Final = 9  # ns of the slice it waits for
-J_ROWS: Final = 10  # a flush: its rows, linked by J_NEXT from J_HEAD
-J_HEAD: Final = 11
-JOB: Final = 12
+J_ROWS: Final = 9  # a lane: rows of its flush, linked by J_NEXT from J_HEAD
+J_HEAD: Final = 10
+J_TAKEN: Final = 11  # a lane: rows of the flush that it prepares meanwhile
+J_TAKEN_HEAD: Final = 12
+J_TAKEN_AT: Final = 13
+JOB: Final = 14
 
 # Phases of a job: what its next slice is.
 SENDING: Final = 0
@@ -181,7 +183,7 @@ L_LANES_FREE: Final = 9
 L_POOL_FREE: Final = 10
 L_POOL_HEAD: Final = 11  # jobs that wait for a connection
 L_POOL_TAIL: Final = 12
-L_IN_FLIGHT: Final = 13
+L_INSIDE: Final = 13  # requests that were let in and are not answered
 L_LENGTH: Final = 14  # jobs in the queue for slices
 L_WAKEUPS: Final = 15
 LOOP: Final = 16

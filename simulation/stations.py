@@ -8,40 +8,57 @@ database  CPU that may share a core, and a write-ahead log that flushes one comm
 from __future__ import annotations
 
 from simulation import layout as at
-from simulation.cores import enqueue_slice, preempt, slice_demand
+from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
+from simulation.places import drop_job, take_job
+from simulation.slices import drawn_demand
 from workload.draws import COMMIT, QUERY, draw, quantile
 
 # ---- write batcher -------------------------------------------------------------------------------
 
 
 def row_arrives(w: World, loop: int, now: int, job: int) -> None:
-    """A row waits for a flush."""
+    """A row waits for a flush; an idle lane is woken, and takes it with its slice."""
     w.jobs[job + at.J_SINCE] = now
     stand_in_line(w, w.loops, loop + at.L_ROWS_HEAD, loop + at.L_ROWS_TAIL, job)
     w.loops[loop + at.L_ROWS] += 1
     count_wait(w, at.WRITE_BATCHER)
+    if w.loops[loop + at.L_LANES_FREE] > 0:
+        w.loops[loop + at.L_LANES_FREE] -= 1
+        lane = take_job(w, at.FLUSHING)
+        w.jobs[lane + at.J_LOOP] = loop
+        enqueue_slice(w, loop, now, lane, at.FLUSHING)
 
 
-def flush_starts(w: World, loop: int, now: int, flush: int) -> None:
-    """A lane takes the rows that have gathered, and the loop prepares their statement."""
-    rows = min(w.loops[loop + at.L_ROWS], w.cells[at.C_BATCH])
-    w.loops[loop + at.L_LANES_FREE] -= 1
-    w.loops[loop + at.L_ROWS] -= rows
-    w.jobs[flush + at.J_HEAD] = w.loops[loop + at.L_ROWS_HEAD]
-    w.jobs[flush + at.J_ROWS] = rows
-    w.jobs[flush + at.J_LOOP] = loop
-    for _ in range(rows):
-        row = first_in_line(w, w.loops, loop + at.L_ROWS_HEAD)
-        count_service(w, at.WRITE_BATCHER, now, now - w.jobs[row + at.J_SINCE], 0)
-    demand = w.cells[at.C_FLUSH_BASE] + rows * w.cells[at.C_FLUSH_ROW]
-    enqueue_slice(w, loop, now, flush, at.FLUSHING, demand)
+def flush_durable(w: World, now: int, lane: int) -> None:
+    """A flush is through: its lane wants a slice, to say so and to take what has gathered."""
+    w.stations[at.WRITE_BATCHER * at.STATION + at.S_BUSY] += now - w.jobs[lane + at.J_TAKEN_AT]
+    enqueue_slice(w, w.jobs[lane + at.J_LOOP], now, lane, at.FLUSHING)
 
 
-def flush_sent(w: World, now: int, flush: int) -> None:
+def lane_goes_on(w: World, now: int, lane: int) -> None:
+    """A lane's slice is done: the rows of the last flush are told, the next one is on its way.
+
+    Without a next one the lane sleeps.
+    """
+    loop, row = w.jobs[lane + at.J_LOOP], w.jobs[lane + at.J_HEAD]
+    for _ in range(w.jobs[lane + at.J_ROWS]):
+        following = w.jobs[row + at.J_NEXT]
+        enqueue_slice(w, loop, now, row, at.AFTER_AWAIT)
+        row = following
+    if w.jobs[lane + at.J_TAKEN] == 0:
+        w.loops[loop + at.L_LANES_FREE] += 1
+        drop_job(w, lane)
+        return
+    w.jobs[lane + at.J_ROWS] = w.jobs[lane + at.J_TAKEN]
+    w.jobs[lane + at.J_HEAD] = w.jobs[lane + at.J_TAKEN_HEAD]
+    send_flush(w, now, lane)
+
+
+def send_flush(w: World, now: int, lane: int) -> None:
     """The statement is on its way: database CPU, then the log, one commit at a time."""
-    demand = w.cells[at.C_WRITE_BASE] + w.jobs[flush + at.J_ROWS] * w.cells[at.C_WRITE_ROW]
+    demand = w.cells[at.C_WRITE_BASE] + w.jobs[lane + at.J_ROWS] * w.cells[at.C_WRITE_ROW]
     ready = database(w, now, demand)
     address = w.cells[at.C_FLUSHES]
     w.cells[at.C_FLUSHES] = address + 1
@@ -49,8 +66,7 @@ def flush_sent(w: World, now: int, flush: int) -> None:
     commit = quantile(w.tables, w.cells[at.C_COMMIT_TABLE], chance)
     done = max(ready, w.cells[at.C_WAL_FREE]) + commit
     w.cells[at.C_WAL_FREE] = done
-    w.stations[at.WRITE_BATCHER * at.STATION + at.S_BUSY] += done - now
-    post(w, done, code_of(at.FLUSH_DONE, address, 0, 0), flush)
+    post(w, done, code_of(at.FLUSH_DONE, address, 0, 0), lane)
 
 
 # ---- database ------------------------------------------------------------------------------------
@@ -85,8 +101,7 @@ def connection_wanted(w: World, loop: int, now: int, job: int) -> None:
 def query_starts(w: World, now: int, job: int) -> None:
     """A job has a connection: its query goes to the database."""
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
-    table = w.routes[step * at.ROUTE + at.R_QUERY]
-    done = database(w, now, slice_demand(w, job, table, QUERY))
+    done = database(w, now, drawn_demand(w, job, at.R_QUERY, QUERY))
     count_service(w, at.CONNECTION_POOL, now, now - w.jobs[job + at.J_SINCE], done - now)
     post(w, done, code_of(at.QUERY_DONE, who, step, number), job)
 

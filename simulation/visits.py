@@ -54,7 +54,7 @@ def launch(w: World, now: int, visit: int) -> None:
     if w.cells[at.C_GENERATOR] == at.NONE:
         post(w, now + w.cells[at.C_NETWORK], code_of(at.SEND, who, step, number), job)
     else:
-        enqueue_slice(w, w.cells[at.C_GENERATOR], now, job, at.SENDING, w.cells[at.C_SEND])
+        enqueue_slice(w, w.cells[at.C_GENERATOR], now, job, at.SENDING)
 
 
 def sent(w: World, now: int, job: int) -> None:

@@ -147,7 +147,7 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_WRITE_BASE: _ns(model.write_base_s * cpu),
         at.C_WRITE_ROW: _ns(model.write_row_s * cpu),
         at.C_COMMIT_TABLE: tables.add(model.commit),
-        at.C_CAP: deployment.in_flight_cap if deployment.admission == "shed" else 0,
+        at.C_CAP: _cap_of_a_worker(deployment),
         at.C_SHED_DELAY: _ns(deployment.shed_delay_s),
         at.C_SHED_COST: _ns(model.shed_s * cpu),
         at.C_CHECK_HEAD: at.NONE,
@@ -178,6 +178,13 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
     for cell, value in values.items():
         cells[cell] = value
     return cells
+
+
+def _cap_of_a_worker(deployment: Deployment) -> int:
+    """A worker's share of the in-flight cap of its replica, 0 for none."""
+    if deployment.admission != "shed":
+        return 0
+    return -(-deployment.in_flight_cap // deployment.workers)
 
 
 def _sum(one: Duration, other: Duration) -> Duration:

@@ -1,0 +1,61 @@
+"""What a slice of an event loop is: settled when it starts, as in the service.
+
+Until a handler gets its turn nothing is decided: a request is let in or refused, and a lane takes
+whatever rows have gathered, when their slice begins.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulation import layout as at
+from simulation.layout import World
+from simulation.lines import count_service, first_in_line
+from workload.draws import AFTER, BEFORE, draw, quantile
+
+OVERLOADED: Final = 3  # as in workload.visit.Outcome
+
+
+def slice_demand(w: World, loop: int, now: int, job: int) -> int:
+    """ns of CPU that the slice of a job takes, which starts now on this loop."""
+    phase = w.jobs[job + at.J_PHASE]
+    if phase == at.BEFORE_AWAIT:
+        return let_in(w, loop, job)
+    if phase == at.AFTER_AWAIT:
+        return drawn_demand(w, job, at.R_AFTER, AFTER)
+    if phase == at.FLUSHING:
+        return take_rows(w, loop, now, job)
+    return w.cells[at.C_SEND] if phase == at.SENDING else w.cells[at.C_RECEIVE]
+
+
+def drawn_demand(w: World, job: int, column: int, purpose: int) -> int:
+    """A demand from a table of the job's route, drawn at the job's address."""
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    table = w.routes[step * at.ROUTE + column]
+    return quantile(w.tables, table, draw(w.cells[at.C_SEED], who, step, number, purpose))
+
+
+def let_in(w: World, loop: int, job: int) -> int:
+    """A request begins, or is refused because too many are inside its worker."""
+    cap = w.cells[at.C_CAP]
+    if 0 < cap <= w.loops[loop + at.L_INSIDE]:
+        w.jobs[job + at.J_PHASE] = at.SHEDDING
+        w.jobs[job + at.J_OUTCOME] = OVERLOADED
+        return w.cells[at.C_SHED_COST]
+    w.loops[loop + at.L_INSIDE] += 1
+    return drawn_demand(w, job, at.R_BEFORE, BEFORE)
+
+
+def take_rows(w: World, loop: int, now: int, lane: int) -> int:
+    """A lane takes the rows that have gathered, at most a full batch; none: it will sleep."""
+    rows = min(w.loops[loop + at.L_ROWS], w.cells[at.C_BATCH])
+    w.jobs[lane + at.J_TAKEN] = rows
+    w.jobs[lane + at.J_TAKEN_HEAD] = w.loops[loop + at.L_ROWS_HEAD]
+    w.jobs[lane + at.J_TAKEN_AT] = now
+    if rows == 0:
+        return 0
+    w.loops[loop + at.L_ROWS] -= rows
+    for _ in range(rows):
+        row = first_in_line(w, w.loops, loop + at.L_ROWS_HEAD)
+        count_service(w, at.WRITE_BATCHER, now, now - w.jobs[row + at.J_SINCE], 0)
+    return w.cells[at.C_FLUSH_BASE] + rows * w.cells[at.C_FLUSH_ROW]
