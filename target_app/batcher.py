@@ -189,7 +189,7 @@ class WriteBatcher:
     ) -> None:
         if says_unavailable(problem) or connection.is_closed():
             self._refuse(batch, UnavailableError(f"database: {described(problem)}"))
-            if not connection.is_closed() and isinstance(problem, TimeoutError):
+            if not connection.is_closed():
                 connection.terminate()
         elif says_again(problem):
             for pending in reversed(batch):

@@ -93,6 +93,11 @@ class ConnectionPool:
                 return
         self._idle.append(connection)
 
+    def give_up(self, connection: Connection) -> None:
+        """Take a connection that failed out of use; another one is opened for it."""
+        if not connection.is_closed():
+            connection.terminate()
+
     async def stop(self) -> None:
         """Close everything."""
         for task in list(self._tasks):

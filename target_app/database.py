@@ -19,6 +19,14 @@ PLANNER = {
     "jit": "off",
     "application_name": "surge",
 }
+# All that asyncpg raises. InternalClientError is what a connection says that is just being ended.
+FAULTS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 COMMAND_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 _MIGRATION_LOCK = 0x5375726765  # any number, the same in every replica
@@ -114,7 +122,7 @@ async def connect(dsn: str) -> Connection:
             command_timeout=COMMAND_TIMEOUT_S,
             server_settings=PLANNER,
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+    except FAULTS as problem:
         raise UnavailableError(f"database: {described(problem)}") from problem
 
 
@@ -125,7 +133,7 @@ async def migrate(dsn: str) -> None:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
             await connection.execute(SCHEMA)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+    except FAULTS as problem:
         raise UnavailableError(f"migration: {described(problem)}") from problem
     finally:
         await close(connection)
@@ -152,7 +160,7 @@ async def close(connection: Connection) -> None:
     """Close politely, or at once when the other side does not answer."""
     try:
         await connection.close(timeout=0.5)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except FAULTS:
         connection.terminate()
 
 
@@ -163,7 +171,7 @@ def described(problem: BaseException) -> str:
 
 def says_unavailable(problem: BaseException) -> bool:
     """True when an error is about the database's state, not about the rows."""
-    if isinstance(problem, (OSError, TimeoutError)):
+    if isinstance(problem, (OSError, TimeoutError, asyncpg.InternalClientError)):
         return True
     if isinstance(problem, asyncpg.PostgresError):
         code = problem.sqlstate or ""

@@ -9,7 +9,7 @@ from target_app.batcher import Answer as Written
 from target_app.batcher import PoisonRowError, WriteBatcher
 from target_app.calls import Call
 from target_app.connection_pool import ConnectionPool
-from target_app.database import UnavailableError, says_unavailable
+from target_app.database import FAULTS, UnavailableError, says_unavailable
 from target_app.problems import Problem, over_capacity, unauthenticated
 from target_app.stations import Stations
 from target_app.tokens import Signer
@@ -55,6 +55,10 @@ class Desk:
             self.stations.wait["connection_pool"].record(acquired - asked)
             try:
                 return await connection.fetchrow(query, *arguments)
+            except FAULTS as problem:
+                if says_unavailable(problem):
+                    self._pool.give_up(connection)
+                raise
             finally:
                 self._pool.release(connection)
                 held = time.perf_counter() - acquired

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from target_app.connection_pool import ConnectionPool
-from target_app.database import UnavailableError, described, says_again, says_unavailable
+from target_app.database import FAULTS, UnavailableError, described, says_again, says_unavailable
 
 log = logging.getLogger("surge.queue")
 
@@ -31,18 +31,24 @@ class QueueDatabase:
         """The rows of a statement."""
         while True:
             try:
-                connection = await self._pool.acquire()
-                try:
-                    rows: list[Any] = await connection.fetch(query, *arguments)
-                    return rows
-                finally:
-                    self._pool.release(connection)
-            except Exception as problem:
+                return await self._once(query, arguments)
+            except (UnavailableError, *FAULTS) as problem:
                 again = isinstance(problem, UnavailableError) or says_again(problem)
                 if not again and not says_unavailable(problem):
                     raise
                 log.warning("%s; trying again", described(problem))
                 await asyncio.sleep(RETRY_S)
+
+    async def _once(self, query: str, arguments: Sequence[Any]) -> list[Any]:
+        connection = await self._pool.acquire()
+        try:
+            return list(await connection.fetch(query, *arguments))
+        except FAULTS as problem:
+            if says_unavailable(problem):
+                self._pool.give_up(connection)
+            raise
+        finally:
+            self._pool.release(connection)
 
     async def execute(self, query: str, *arguments: Any) -> None:
         """A statement without rows."""

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from target_app.calls import Answer, Call, Route, Stream, answer
 from target_app.connection_pool import ConnectionPool
-from target_app.database import Connection, UnavailableError, close, connect, described
+from target_app.database import FAULTS, Connection, UnavailableError, close, connect, described
 from target_app.problems import Problem, over_capacity, unauthenticated
 from target_app.settings import Settings
 from target_app.stations import STATIONS
@@ -52,10 +51,12 @@ class Operations:
             connection = await self._pool.acquire()
             try:
                 await connection.fetchval("SELECT 1", timeout=2.0)
+            except FAULTS:
+                self._pool.give_up(connection)
+                raise
             finally:
                 self._pool.release(connection)
-        except (UnavailableError, OSError, TimeoutError, asyncpg.PostgresError,
-                asyncpg.InterfaceError) as problem:  # fmt: skip
+        except (UnavailableError, *FAULTS) as problem:
             raise over_capacity(f"database: {described(problem)}") from problem
         return answer(200, {"status": "ready"})
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import asyncpg
 import msgspec
 
 from target_app.bodies import decode
 from target_app.calls import Answer, Call, Route, answer
 from target_app.database import (
+    FAULTS,
     UnavailableError,
     close,
     connect,
@@ -118,7 +118,7 @@ class Programme:
         try:
             quota = self._settings.wave_quota
             row = await close_and_draw(connection, quota, body.seed, body.wave)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+        except FAULTS as problem:
             if not says_unavailable(problem) and not says_again(problem):
                 raise
             raise over_capacity(f"the wave is not closed ({described(problem)})") from problem

@@ -41,7 +41,7 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def eventually(check: Callable[[], Any], within_s: float = 10.0) -> Any:
+def eventually(check: Callable[[], Any], within_s: float = 30.0) -> Any:
     """The first true answer of a check; an assertion error when there is none in time."""
     deadline = time.monotonic() + within_s
     while not (found := check()):
