@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harness.errors import HarnessError
 from workload.errors import InputError, InvalidRunError
 
-VERBS = ("serve", "load", "calibrate", "simulate", "report", "scenario", "doctor", "test")
+VERBS = ("serve", "load", "calibrate", "simulate", "audit", "report", "scenario", "doctor", "test")
 
 EXIT_CODES = """\
 exit codes:
