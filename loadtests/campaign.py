@@ -6,6 +6,7 @@ Importing this imports neither Locust nor gevent: they patch the process that th
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from time import monotonic, time
 from typing import Any, Final
 
 from loadtests.orders import GIVEN, Orders, check_mailbox
-from loadtests.protocol import DEFAULT, load_protocol
+from loadtests.protocol import DEFAULT, anywhere, load_protocol
 from loadtests.rundir import (
     PROGRESS,
     CampaignResult,
@@ -35,7 +36,11 @@ from workload.scenario import Scenario
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCUSTFILE: Final = ROOT / "loadtests" / "locustfile.py"
 ADMIN_TOKEN: Final = "SURGE_ADMIN_TOKEN"  # noqa: S105 - the name of the variable
+LOCUST: Final = (sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless")
 LOOK_S: Final = 0.25
+#: The master waits so long for workers on this machine, and so long for people on other ones.
+START_S: Final = 60
+JOIN_S: Final = 600
 #: A generator that was asked to stop has so long to write its record.
 STOP_S: Final = 30.0
 LEAVE_S: Final = 5.0
@@ -48,7 +53,8 @@ class CampaignPlan:
     """What is driven against what. Spans in seconds.
 
     ``window_s``: a stretch of the arrival curve, None for all of it. ``workers``: processes that
-    generate load; with more than one there is also a master. ``cores``: where they may run.
+    generate load here; with more than one there is also a master. ``cores``: where they may run.
+    ``joining``: how many more come from other machines (see `join_campaign`), to ``listen``.
     ``mailbox``: URL where mail is read; '' for what the target's /capacity says.
     ``admin_token``: '' takes SURGE_ADMIN_TOKEN; with neither no ledger is exported.
     """
@@ -63,6 +69,8 @@ class CampaignPlan:
     pauses: float = 1.0
     drain_s: float = 60.0
     workers: int = 1
+    joining: int = 0
+    listen: tuple[str, int] = ("127.0.0.1", 0)
     cores: tuple[int, ...] = ()
     protocol: str = DEFAULT
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +92,7 @@ class CampaignPlan:
             bending=self.bending,
             target=self.target,
             mailbox=self.mailbox or mailbox,
-            protocol=self.protocol,
+            protocol=anywhere(self.protocol),
             headers=self.headers,
             drain_s=self.drain_s,
         )
@@ -110,7 +118,7 @@ def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> Campai
     lost = generator.drive(progress)
     ending = Circumstances(
         began_unix=began,
-        facts={"processes": plan.workers, "cores": list(plan.cores)},
+        facts={"processes": plan.workers + plan.joining, "cores": list(plan.cores)},
         lost=tuple(lost),
         interrupted=generator.interrupted,
     )
@@ -129,14 +137,7 @@ class Generator:
             "capacity": dict(capacity),
             "run_dir": str(plan.run_dir.resolve()),
         }
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": path,
-            GIVEN: json.dumps(given),
-            PARENT: str(os.getpid()),
-            CORES: ",".join(str(core) for core in plan.cores),
-        }
+        self._environment = {**_environment(plan.cores), GIVEN: json.dumps(given)}
         self._workers: list[subprocess.Popen[bytes]] = []
         self._all: list[subprocess.Popen[bytes]] = []
 
@@ -144,26 +145,32 @@ class Generator:
         """Run to the end; why it is invalid, as far as its processes show it."""
         try:
             self._wait(self._start(), progress)
+        except BaseException:
+            for process in self._all:
+                process.terminate()
+            raise
         finally:
             self._leave()
         return self._lost()
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start everything; the process that ends when the run is over."""
-        if self._plan.workers == 1:
+        local, remote = self._plan.workers, self._plan.joining
+        if local == 1 and not remote:
             return self._locust("locust", [])
-        port = str(_free_port())
-        bind = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-        expect = ["--expect-workers", str(self._plan.workers), "--expect-workers-max-wait", "30"]
-        master = self._locust("master", ["--master", *bind, *expect])
-        join = ["--worker", "--master-host", "127.0.0.1", "--master-port", port]
-        for number in range(self._plan.workers):
-            self._workers.append(self._locust(f"worker-{number}", join))
+        host, port = self._plan.listen[0], str(self._plan.listen[1] or _free_port())
+        patience = JOIN_S if remote else START_S
+        master = self._locust("master", [
+            "--master", "--master-bind-host", host, "--master-bind-port", port,
+            "--expect-workers", str(local + remote), "--expect-workers-max-wait", str(patience),
+        ])  # fmt: skip
+        reach = "127.0.0.1" if host in ("*", "0.0.0.0") else host  # noqa: S104 - compared only
+        for number in range(local):
+            self._workers.append(self._locust(f"worker-{number}", _worker_of(reach, port)))
         return master
 
     def _locust(self, name: str, options: list[str]) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless",
-                   "--only-summary", *options]  # fmt: skip
+        command = [*LOCUST, "--only-summary", *options]
         if "--worker" not in options:
             command += ["--host", self._plan.target]
         with (self._plan.run_dir / "logs" / f"{name}.log").open("ab") as log:
@@ -181,29 +188,30 @@ class Generator:
 
     def _wait(self, chief: subprocess.Popen[bytes], progress: Progress | None) -> None:
         """Until Locust's chief process has ended. Ctrl-C asks it to end; a second kills it."""
-        asked_at: float | None = None
-        shown: object = None
-        while chief.poll() is None:
+        asked_at, shown = math.inf, 0.0
+        while True:
             try:
                 with suppress(subprocess.TimeoutExpired):
                     chief.wait(LOOK_S)
+                    return
                 shown = self._show(progress, shown)
+                if monotonic() - asked_at > STOP_S:
+                    chief.kill()
             except KeyboardInterrupt:
                 if self.interrupted:
                     chief.kill()
-                self.interrupted, asked_at = True, asked_at or monotonic()
+                self.interrupted, asked_at = True, min(asked_at, monotonic())
                 chief.send_signal(signal.SIGINT)
-            if asked_at is not None and monotonic() - asked_at > STOP_S:
-                chief.kill()
 
-    def _show(self, progress: Progress | None, shown: object) -> object:
+    def _show(self, progress: Progress | None, shown: float) -> float:
+        """Tell where the run is when that is news; ``shown`` and the answer are seconds of it."""
         path = self._plan.run_dir / PROGRESS
         if progress is None or not path.exists():
             return shown
         now: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if now != shown:
+        if now["at_s"] != shown:
             progress(now)
-        return now
+        return float(now["at_s"])
 
     def _leave(self) -> None:
         """Whatever happened, no process of ours stays."""
@@ -221,6 +229,27 @@ class Generator:
             for number, worker in enumerate(self._workers)
             if worker.returncode != 0
         ]
+
+
+def join_campaign(host: str, port: int, cores: tuple[int, ...] = ()) -> int:
+    """Generate load for a campaign on another machine, until it ends; Locust's exit code.
+
+    The clocks of the machines must agree (NTP): run time 0 is an instant of the wall clock.
+    """
+    command = [*LOCUST, *_worker_of(host, str(port))]
+    return subprocess.run(command, cwd=ROOT, env=_environment(cores), check=False).returncode
+
+
+def _worker_of(host: str, port: str) -> list[str]:
+    return ["--worker", "--master-host", host, "--master-port", port]
+
+
+def _environment(cores: tuple[int, ...]) -> dict[str, str]:
+    """Of the generator's processes: our rooms, their tether, and no orders of another campaign."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    inherited = {name: value for name, value in os.environ.items() if name != GIVEN}
+    own = {PARENT: str(os.getpid()), CORES: ",".join(str(core) for core in cores)}
+    return {**inherited, "PYTHONPATH": path, **own}
 
 
 def _free_port() -> int:

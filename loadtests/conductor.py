@@ -34,6 +34,8 @@ LEAD_NS: Final = 300_000_000
 PREPARE_S: Final = 60.0
 #: A worker that says nothing for so long is lost: it speaks once a second.
 SILENCE_S: Final = 5.0
+#: Run time 0 is an instant of the wall clock; a message takes less than this.
+APART_S: Final = 1.0
 FLUSH_S: Final = 10.0
 
 Tell = Callable[[str, dict[str, Any], str], None]
@@ -108,14 +110,19 @@ class Conductor:
         if kind == ROWS:
             self._send(recorder.ROWS, data)
         elif kind == READY:
-            self._take_ready(data["worker"], data["fault"])
+            self._take_ready(**data)
         else:
             self._take_tally(Tally(**data), done=kind == DONE)
 
-    def _take_ready(self, number: int, fault: str) -> None:
-        self._ready.add(number)
+    def _take_ready(self, worker: int, fault: str, unix_ns: int) -> None:
+        self._ready.add(worker)
         if fault:
             self._reasons.append(fault)
+        apart_s = (unix_ns - time_ns()) / 1e9
+        if abs(apart_s) > APART_S:
+            self._reasons.append(
+                f"the clock of worker {worker} differs by {apart_s:+.1f} s: run NTP on both"
+            )
         if len(self._ready) == len(self._workers):
             self._all_ready.set()
 

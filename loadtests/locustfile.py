@@ -12,7 +12,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from time import time
+from time import time, time_ns
 from typing import Any, Final
 
 import gevent
@@ -93,7 +93,8 @@ class Door:
         def answer(greenlet: Any) -> None:
             self.worker = greenlet.value
             fault = "" if greenlet.successful() else str(greenlet.exception)
-            self.runner.send_message(conducting.READY, {"worker": data["worker"], "fault": fault})
+            said = {"worker": data["worker"], "fault": fault, "unix_ns": time_ns()}
+            self.runner.send_message(conducting.READY, said)
 
         gevent.spawn(make).link(answer)
 

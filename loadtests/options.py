@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from loadtests.orders import Orders
-from loadtests.protocol import DEFAULT
+from loadtests.protocol import DEFAULT, anywhere
 from workload.draws import seed_from
 from workload.errors import Fault, InputError
 from workload.manifest import Bending
@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--drain", default="60s", help="how long visits may go on after the window (60s)")
     add("--run-dir", default="", help="where the record goes (runs/SCENARIO-TIME)")
     add("--header", action="append", default=[], help="NAME: VALUE for every request; repeatable")
-    add("--protocol", default=DEFAULT, help="module:Class that speaks your service's HTTP")
+    add("--protocol", default=DEFAULT, help="module:Class or file.py:Class for your service")
     add("--mailbox", default="", help="URL of the mailbox (what the target's /capacity says)")
 
 
@@ -54,7 +54,7 @@ def orders_from(options: Any, target: str) -> Orders:
         bending=bending,
         target=target,
         mailbox=options.mailbox,
-        protocol=options.protocol,
+        protocol=anywhere(options.protocol),
         headers=headers_of(options.header),
         drain_s=_span("drain", options.drain),
     )

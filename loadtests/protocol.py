@@ -1,8 +1,8 @@
 """How a step is said in HTTP, and what an answer means: the reference journey, or a stranger's own.
 
-An own protocol is a class with these two methods, made once per worker without arguments and chosen
-by ``--protocol module:Class``. ``memory`` is a dict that lives as long as the visit: keep the
-session and tokens of one visitor there.
+An own protocol is a class with these two methods, made once per worker without arguments, chosen by
+``--protocol module:Class`` or ``--protocol path/to/file.py:Class``. ``memory`` is a dict that lives
+as long as the visit: keep the session and tokens of one visitor there.
 
     class Shop:
         def request(self, step, visitor, memory):
@@ -14,7 +14,10 @@ session and tokens of one visitor there.
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -146,12 +149,31 @@ def _bearer(memory: Memory) -> tuple[str, str]:
     return "Authorization", f"Bearer {memory['session']}"
 
 
+def anywhere(name: str) -> str:
+    """The name of a protocol that is good in every folder: a file's path made absolute."""
+    where, colon, attribute = name.rpartition(":")
+    return f"{Path(where).resolve()}{colon}{attribute}" if where.endswith(".py") else name
+
+
 def load_protocol(name: str) -> JourneyProtocol:
-    """An instance of the protocol `module:Class`; InputError says what is wrong with the name."""
-    module, _, attribute = name.partition(":")
+    """An instance of ``module:Class`` or ``file.py:Class``; InputError says what is wrong with it.
+
+    An error inside the module comes out as it is: it is the author's to see.
+    """
+    where, _, attribute = name.rpartition(":")
     try:
-        made: JourneyProtocol = getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        remedy = f"write module:Class, importable from here ({error})"
+        module = _from_file(Path(where)) if where.endswith(".py") else import_module(where)
+        made: JourneyProtocol = getattr(module, attribute)()
+    except (ImportError, AttributeError, ValueError, TypeError, OSError) as error:
+        remedy = f"write module:Class or path/to/file.py:Class ({error})"
         raise InputError("protocol", [Fault("protocol", name, remedy)]) from error
     return made
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from harness import CHECKOUT
-from loadtests.campaign import CampaignPlan, run_campaign
+from loadtests.campaign import CampaignPlan, join_campaign, run_campaign
 from loadtests.orders import bent_arrivals
 from loadtests.rundir import CampaignResult
 from loadtests.target import check_ownership, wait_until_ready
@@ -137,6 +138,23 @@ def intentions(history: History) -> dict[tuple[int, int], int]:
         mail = row.step == 2  # intended when the mail is there
         found[row.visitor, row.step] = 0 if mail else row.intended - since
     return found
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("orphans")
+def test_another_machine_joins(site: Site, tmp_path: Path) -> None:
+    """It needs only to know where the master listens; its rows come home over the network."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    driven = Driven(plan(site, tmp_path, 20, 2, joining=1, listen=("127.0.0.1", port)))
+    joined = join_campaign("127.0.0.1", port)
+    result = driven.end()
+    assert joined == 0
+    assert result.manifest.status == "complete", result.manifest.reasons
+    assert len(result.manifest.generator["workers"]) == 2
+    shares = [w["arrived"] for w in result.manifest.generator["workers"]]
+    assert min(shares) > 0
+    assert sum(shares) == result.summary.visits
 
 
 @pytest.mark.slow

@@ -1,10 +1,19 @@
 """The reference protocol: what each step says, and what each answer means."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from loadtests.protocol import DEFAULT, Memory, ReferenceProtocol, load_protocol, outcome_of
+from loadtests.protocol import (
+    DEFAULT,
+    Memory,
+    ReferenceProtocol,
+    anywhere,
+    load_protocol,
+    outcome_of,
+)
 from workload.errors import InputError
 from workload.population import Population
 from workload.visit import Outcome
@@ -87,7 +96,28 @@ def test_protocols_are_found_by_name() -> None:
     assert isinstance(load_protocol(DEFAULT), ReferenceProtocol)
 
 
-@pytest.mark.parametrize("name", ["", "no_such_module:Shop", "loadtests.protocol:Shop", "json:5"])
+def test_a_protocol_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    """Ten lines somewhere on the disk, named relative to where one stands."""
+    shop = tmp_path / "shop.py"
+    shop.write_text(
+        "from loadtests.exchange import Request\n"
+        "from loadtests.protocol import outcome_of\n"
+        "class Shop:\n"
+        "    def request(self, step, visitor, memory):\n"
+        "        return Request('GET', f'/{step}/{visitor.index}')\n"
+        "    def outcome(self, step, status, body, memory):\n"
+        "        return outcome_of(status)\n"
+    )
+    name = anywhere(f"{os.path.relpath(shop)}:Shop")
+    assert name == f"{shop}:Shop"
+    assert load_protocol(name).request("open_site", VISITOR, {}).path == "/open_site/7"
+    assert anywhere("shop:Shop") == "shop:Shop"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/no/such/file.py:Shop", "", "no_such_module:Shop", "loadtests.protocol:Shop", "json:5"],
+)
 def test_a_protocol_that_is_not_there_is_an_input_error(name: str) -> None:
     """With what went wrong."""
     with pytest.raises(InputError, match="write module:Class"):
