@@ -22,9 +22,10 @@ BUILT_IN: Final = Path(__file__).parent / "deployments"
 
 @dataclass(frozen=True)
 class Deployment:
-    """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker process
-    and the service run on the same cores; ``generator``: measured through a load generator that
-    shares the twins' core. Prices are a month, in whatever currency the profile names.
+    """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker
+    process and the service run on the same cores; ``generator``: measured through a load
+    generator that shares the twins' core. Prices are a month, in whatever currency the profile
+    names.
     """
 
     name: str = "custom"

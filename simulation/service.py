@@ -21,7 +21,7 @@ KINDS: Final = ("plain", "write", "read")
 
 @dataclass(frozen=True)
 class StepCost:
-    """How a step goes through the service: CPU of the loop before and after the await, the query."""
+    """A step's way through the service: CPU of the loop before and after the await, the query."""
 
     kind: str
     before: Duration
@@ -79,7 +79,7 @@ def read_model(path: Path) -> ServiceModel:
     try:
         steps = {name: _step_cost(step) for name, step in raw.pop("steps").items()}
         durations = {f.name for f in fields(ServiceModel) if f.type == "Duration"}
-        values = {
+        values: dict[str, Any] = {
             key: Duration(tuple(value)) if key in durations else value for key, value in raw.items()
         }
         return ServiceModel(steps=steps, **values)
