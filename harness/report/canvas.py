@@ -93,6 +93,7 @@ def sheet(name: str, title: str, told: str, height_in: float) -> Iterator[Sheet]
 
 def _inline(figure: Figure, name: str, title: str, told: str) -> str:
     """The figure as an SVG element: own ids, no namespace addresses, colours as variables."""
+    name = f"plot-{name}"
     page = io.StringIO()
     figure.savefig(page, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = page.getvalue()

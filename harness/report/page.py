@@ -86,7 +86,7 @@ def render(dossier: Dossier) -> str:
 def context(dossier: Dossier) -> dict[str, Any]:
     """All that the template names."""
     judged = dossier.judged
-    sections = [run_section(run) for run in dossier.runs]
+    sections = [run_section(run, whole=run is judged) for run in dossier.runs]
     main = next((one for one in sections if one.record is judged), None)
     hardest = dossier.hardest
     return {
@@ -123,8 +123,8 @@ def _title(dossier: Dossier) -> str:
     return "no run"
 
 
-def run_section(run: RunRecord) -> RunSection:
-    """Fold one run for the page."""
+def run_section(run: RunRecord, *, whole: bool) -> RunSection:
+    """Fold one run for the page; what is shown of the judged run alone only if ``whole``."""
     known = stations.stations_of(run)
     at, queues = stations.queue_depths(run)
     depths = None
@@ -136,7 +136,7 @@ def run_section(run: RunRecord) -> RunSection:
         throughput=latency.throughput_plot(run),
         latencies=latency.latency_rows(run.summary) if run.summary else [],
         attempts=latency.attempt_rows(run.summary) if run.summary else [],
-        percentiles=latency.percentile_plot(run),
+        percentiles=latency.percentile_plot(run) if whole else None,
         stations=known,
         bottleneck=stations.bottleneck_of(known, run) if known else None,
         queues=depths,
