@@ -9,7 +9,7 @@ the lowest level, where waiting is least. Nothing is fitted to a latency.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,12 @@ KINDS: Final = {
 }
 #: Share of a request's CPU that comes before its await: parsing and checking against answering.
 BEFORE_SHARE: Final = 0.6
+#: What is looked at to see how busy an idle system is, and over how many seconds.
+IDLE_S: Final = 3.0
+IDLE_SOURCES: Final = {
+    "database": ("worker", "surge_database_cpu_seconds_total"),
+    "worker": ("worker", "process_cpu_seconds_total"),
+}
 NETWORK_S: Final = 20e-6  # one way on loopback: two system calls' worth of kernel time
 
 
@@ -50,11 +56,12 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     lowest = min(runs, key=lambda run: run.offered_per_s)
     quiet = [window for window in held if window.run is lowest]
     loop = _loop(held)
-    database = _database(held)
-    worker = _worker(held)
+    idle = _idle(runs)
+    database = _database(held, idle)
+    worker = _worker(held, idle)
     outside = _outside(held, loop)
     flush = _flush_cpu(held)
-    background = _background(worker, database)
+    background = min(idle["database"] + idle["worker"], 0.5)
     slower = 1.0 / (1.0 - background)
     steps = _steps(runs, held, quiet, loop, slower)
     model = ServiceModel(
@@ -65,8 +72,6 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         write_base_s=database["flush"] * slower,
         write_row_s=database["row"] * slower,
         registry=_latency(held, "worker", "registry_client"),
-        check_cpu_s=worker["check"] * slower,
-        decision_s=database["check"] * slower,
         mail=_latency(held, "worker", "mail_sender"),
         mail_cpu_s=worker["mail"] * slower,
         pickup_s=_pickup(runs),
@@ -123,28 +128,33 @@ def _flush_cpu(held: Sequence[Window]) -> Fit:
     )
 
 
-def _database(held: Sequence[Window]) -> Fit:
-    """Database CPU by flushes, rows, reads, checks (claim and decision), and time."""
+def _database(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
+    """Database CPU by flush and by row, beyond what it uses when nothing happens.
+
+    What the worker process asks of the database (mails and checks to claim and to mark) grows with
+    the rows that caused it, and can't be told from them: it is in the cost of a row.
+    """
     return fit(
-        [window.total("worker", "surge_database_cpu_seconds_total") for window in held],
+        [
+            window.total("worker", "surge_database_cpu_seconds_total")
+            - idle["database"] * window.seconds
+            for window in held
+        ],
         {
             "flush": [window.total("service", "surge_flushes_total") for window in held],
             "row": [window.total("service", "surge_batch_rows_sum") for window in held],
-            "read": [_reads(window) for window in held],
-            "check": [_checks(window) for window in held],
-            "second": [window.seconds for window in held],
         },
     )
 
 
-def _worker(held: Sequence[Window]) -> Fit:
+def _worker(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
+    """Worker CPU by mail; checks come in step with mails, and are in their cost."""
     return fit(
-        [window.total("worker", "process_cpu_seconds_total") for window in held],
-        {
-            "mail": [_mails(window) for window in held],
-            "check": [_checks(window) for window in held],
-            "second": [window.seconds for window in held],
-        },
+        [
+            window.total("worker", "process_cpu_seconds_total") - idle["worker"] * window.seconds
+            for window in held
+        ],
+        {"mail": [_mails(window) for window in held]},
     )
 
 
@@ -184,10 +194,21 @@ def _mails(window: Window) -> float:
     return window.count("worker", "surge_station_service_seconds", station="mail_sender")
 
 
-def _background(worker: Fit, database: Fit) -> float:
-    """Share of the system's core that is busy whatever the load: polls, checkpoints, scrapes."""
-    share = worker["second"] + database["second"]
-    return min(share, 0.5)
+def _idle(runs: Sequence[Run]) -> dict[str, float]:
+    """Busy share of each process when nothing happens: the quietest moment after the visits.
+
+    Polls, checkpoints, scrapes. From the last IDLE_S of each run that waited so long for its end.
+    """
+    shares: dict[str, list[float]] = {name: [] for name in IDLE_SOURCES}
+    for run in runs:
+        end = run.manifest.lasted_s
+        start = max(end - IDLE_S, run.arrivals_s + 1.0)
+        if end - start < IDLE_S / 2:
+            continue
+        for name, (source, counter) in IDLE_SOURCES.items():
+            grown = run.telemetry.total(source, counter, start, end)
+            shares[name].append(grown / (end - start))
+    return {name: min(found, default=0.0) for name, found in shares.items()}
 
 
 def _steps(

@@ -59,7 +59,6 @@ C_FLUSH_ROW: Final = 16
 C_WRITE_BASE: Final = 17  # database ns a flush, and a row of it
 C_WRITE_ROW: Final = 18
 C_COMMIT_TABLE: Final = 19
-C_WAL_FREE: Final = 20  # when the write-ahead log is free: one flush at a time
 C_FLUSHES: Final = 21  # flushes so far: the address of a commit's draw
 C_DB_FIRST: Final = 22  # the database's cores are C_DB_FIRST .. + C_DB_CORES - 1
 C_DB_CORES: Final = 23
