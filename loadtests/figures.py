@@ -86,7 +86,7 @@ class Figures:
             fault
             for number, tally in sorted(self.tallies.items())
             for fault in schedule_faults(
-                f"worker {number}", tally.lag, tally.window_cpu_s / window_s
+                f"worker {number}", tally.lag, tally.window_cpu_s / window_s, tally.involuntary
             )
         ]
 

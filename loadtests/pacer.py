@@ -70,10 +70,11 @@ def lag_quantile_s(counts: list[int], p: float) -> float:
     return 0.0
 
 
-def schedule_faults(who: str, counts: list[int], busy: float) -> list[str]:
+def schedule_faults(who: str, counts: list[int], busy: float, involuntary: int) -> list[str]:
     """Why the schedule of one worker was not kept; nothing when it was.
 
-    ``busy``: share of one core that the worker used while visitors came.
+    ``busy``: share of one core that the worker used while visitors came. ``involuntary``: how often
+    others took that core from it, which is a cause that people can remove.
     """
     faults = []
     share = late_share(counts)
@@ -81,7 +82,8 @@ def schedule_faults(who: str, counts: list[int], busy: float) -> list[str]:
         worst = lag_quantile_s(counts, 0.99)
         faults.append(
             f"schedule not kept: {who} sent {share:.1%} of its attempts more than "
-            f"{LATE_S * 1000:.0f} ms late (99th percentile of the lag: up to {worst:g} s)"
+            f"{LATE_S * 1000:.0f} ms late (99th percentile of the lag: up to {worst:g} s; it used "
+            f"{busy:.0%} of its core, which others took from it {involuntary:,} times)"
         )
     if busy >= BUSY_SHARE:
         faults.append(

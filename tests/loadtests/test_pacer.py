@@ -62,15 +62,16 @@ def test_late_means_more_than_fifty_milliseconds() -> None:
 @pytest.mark.parametrize(("late", "kept"), [(0, True), (1, True), (2, False)])
 def test_one_in_a_hundred_may_be_late(late: int, *, kept: bool) -> None:
     """More make the run invalid, with the share and the worker named."""
-    faults = schedule_faults("worker 3", lags(*[0.1] * (100 - late), *[60] * late), busy=0.5)
+    faults = schedule_faults("worker 3", lags(*[0.1] * (100 - late), *[60] * late), 0.5, 1234)
     assert (faults == []) is kept
     if not kept:
         assert faults[0].startswith("schedule not kept: worker 3 sent 2.0% of its attempts more")
+        assert "50% of its core, which others took from it 1,234 times" in faults[0]
 
 
 def test_a_generator_that_never_rests_makes_the_run_invalid() -> None:
     """Even when it was in time: it reads the answers late."""
-    assert schedule_faults("worker 0", lags(0.1), busy=0.94) == []
-    assert schedule_faults("worker 0", lags(0.1), busy=0.95) == [
+    assert schedule_faults("worker 0", lags(0.1), 0.94, 0) == []
+    assert schedule_faults("worker 0", lags(0.1), 0.95, 0) == [
         "schedule not kept: worker 0 used 95% of its core; use more workers or less load"
     ]

@@ -1,0 +1,58 @@
+"""The whole journey against the real system: what visitors saw is what the service wrote down."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.stack import Stack
+from loadtests.campaign import CampaignPlan, run_campaign
+from tests.loadtests.drive import visits
+from workload.facts import MeasuredFacts
+from workload.history import History, read_history
+from workload.laws import broken
+from workload.objective import Answer, judge, parse_objective
+from workload.telemetry import read_telemetry
+from workload.visit import Outcome
+
+
+@pytest.mark.slow
+def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
+    """Every accepted write is one row; who mistyped is declined; every process was scraped."""
+    scenario = visits(25, 4)
+    with Stack() as stack:
+        plan = CampaignPlan(
+            scenario, stack.service, tmp_path / "run", drain_s=10.0, admin_token=stack.admin_token
+        )
+        result = run_campaign(plan)
+    history = read_history(result.run_dir)
+    assert broken(history) == []
+    assert result.summary.endings["open"] == 0
+    ledger = [json.loads(line) for line in (result.run_dir / "ledger.ndjson").open()]
+    accepted = {
+        name: who(history, step, Outcome.ACCEPTED) for step, name in enumerate(history.steps)
+    }
+    people = {scenario.people.visitor(scenario.seed, i).email: i for i in accepted["open_site"]}
+    rows = {people[row["email"]]: row for row in ledger}
+    assert len(ledger) == len(rows)
+    assert set(rows) == accepted["register"]
+    assert {i for i, row in rows.items() if row["email_verified_at"]} == accepted["verify_email"]
+    decided = {"verified": set[int](), "rejected": set[int]()}
+    for i, row in rows.items():
+        decided[row["identity_status"]].add(i)
+    mistyped = {i for i in people.values() if scenario.people.is_mistyped(scenario.seed, i)}
+    assert decided["verified"] == accepted["await_identity"]
+    assert decided["rejected"] == mistyped == who(history, 4, Outcome.DECLINED)
+    telemetry = read_telemetry(result.run_dir)
+    assert telemetry.sources() == {"generator", "service", "worker", "registry", "mailbox"}
+    counted = telemetry.total("service", "surge_requests_total", 0.0, 1e6, route="register")
+    assert counted == np.count_nonzero(history["step"] == 1)
+    facts = MeasuredFacts(result.summary, telemetry)
+    assert judge(parse_objective("backlog identity < 60s"), facts).answer is Answer.MET
+
+
+def who(history: History, step: int, outcome: Outcome) -> set[int]:
+    """The visitors who got this outcome at this step."""
+    rows = (history["step"] == step) & (history["outcome"] == outcome)
+    return set(history["visitor"][rows].tolist())
