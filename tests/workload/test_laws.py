@@ -95,6 +95,19 @@ def test_every_law_has_a_planted_fault() -> None:
     assert {law for law, _ in FAULTS} == {law.__name__ for law in LAWS}
 
 
+def test_an_attempt_may_take_no_time_at_all() -> None:
+    """Simulated ones do: intended, started and ended at one instant."""
+    rows = [replace(row, started=row.intended, ended=row.intended) for row in visit()]
+    assert broken(History.of(STEPS, rows)) == []
+
+
+def test_a_step_beyond_the_journey_is_caught() -> None:
+    """The history names two steps, and a row is of a third."""
+    rows = [replace(row, ending=Ending.OPEN) for row in visit()]
+    (finding,) = broken(History.of(STEPS[:2], rows))
+    assert finding.startswith("codes_are_words: 1 attempt had a code without a name")
+
+
 def test_a_row_written_twice_is_caught() -> None:
     """By the counting of attempts at least."""
     rows = visit()

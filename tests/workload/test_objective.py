@@ -155,6 +155,7 @@ BROKEN = World(took_s={"register": [0.1] * 98}, failed=2)
         ("p_collapse < 1%", World(collapsing=(0.0, 0.0099)), Answer.MET),
         ("p_collapse < 1%", World(collapsing=(0.01, 0.2)), Answer.MISSED),
         ("p_collapse < 1%", World(collapsing=(0.0, 0.05)), Answer.UNKNOWN),
+        ("p_collapse < 1%", World(collapsing=(0.0, 0.01)), Answer.UNKNOWN),
         ("p_collapse < 1%", World(), Answer.UNKNOWN),
     ],
 )

@@ -111,6 +111,16 @@ def test_polls_come_after_30_s_doubling_to_16_minutes_and_then_the_mail(
     assert found[-1] == "FINISHED"
 
 
+def test_polls_of_a_later_step_are_its_own(log: Log, two_steps: Journey, waiting: Journey) -> None:
+    """Each step polls by its own policy."""
+    quick = replace(waiting.steps[0], pause=constant(1), polls=2, poll_s=3.0, poll_cap_s=5.0)
+    itinerary = Journey((*two_steps.steps[:1], quick, *waiting.steps)).itinerary()
+    yes, later = Outcome.ACCEPTED, Outcome.PENDING
+    found = log(itinerary, [yes, later, later, yes, later, yes])
+    pauses = [line[1] for line in found if isinstance(line, tuple) and line[0] == "pause"]
+    assert pauses == [1, 5, 30, 60]
+
+
 def test_a_mail_that_does_not_come_ends_the_visit(log: Log, waiting: Journey) -> None:
     """The patience for a mail is spent once, never once an attempt."""
     answers = [*[Outcome.PENDING] * 6, Outcome.NO_MAIL]
@@ -274,6 +284,11 @@ def test_pauses_and_speed_scale_pauses_and_polls_and_nothing_else(waiting: Journ
         number * halved.get(at % WIDTH, 1) for at, number in enumerate(plain.plan)
     ]
     assert list(bent.pauses) == [pause * 2 for pause in plain.pauses]
+
+
+def test_pauses_may_be_left_out_altogether(two_steps: Journey) -> None:
+    """What a calibration run does, so that late steps are reached."""
+    assert set(two_steps.itinerary(pauses=0).pauses) == {0}
 
 
 @pytest.mark.parametrize(("pauses", "speed"), [(-1, 1), (1, 0), (1, -2), (float("nan"), 1)])
