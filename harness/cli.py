@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from harness.errors import HarnessError
 from workload.errors import InputError, InvalidRunError
 
-VERBS = ("serve", "load", "calibrate", "simulate", "audit", "report", "scenario", "doctor", "test")
+VERBS = (
+    "serve",
+    "load",
+    "calibrate",
+    "simulate",
+    "audit",
+    "compare",
+    "report",
+    "scenario",
+    "doctor",
+    "test",
+)
 
 EXIT_CODES = """\
 exit codes:
