@@ -26,7 +26,12 @@ class ConnectionPool:
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._opened = asyncio.Event()
-        self.open = 0
+        self._all: set[Connection] = set()
+
+    @property
+    def open(self) -> int:
+        """Connections that are there, idle or in use."""
+        return len(self._all)
 
     def start(self) -> None:
         """Open the connections in the background."""
@@ -48,18 +53,21 @@ class ConnectionPool:
                 connection = await self._connect()
             except UnavailableError:
                 await asyncio.sleep(RECONNECT_S)
-            else:
+                continue
+            if not connection.is_closed():  # it may be lost before anybody listens for that
                 break
-        self.open += 1
-        self._opened.set()
         connection.add_termination_listener(self._lost)
+        self._all.add(connection)
+        self._opened.set()
         self.release(connection)
 
     def _lost(self, connection: Connection) -> None:
-        self.open -= 1
+        if connection not in self._all:
+            return
+        self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        if not self.open:
+        if not self._all:
             self._refuse_waiters()
         self._reopen()
 
@@ -73,7 +81,7 @@ class ConnectionPool:
         """A connection, in order of asking; raises UnavailableError after ACQUIRE_TIMEOUT_S."""
         if self._idle:
             return self._idle.popleft()
-        if not self.open:
+        if not self._all:
             raise UnavailableError("no connection to the database")
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -85,6 +93,7 @@ class ConnectionPool:
     def release(self, connection: Connection) -> None:
         """Give it back; the longest waiting asker gets it at once."""
         if connection.is_closed():
+            self._lost(connection)
             return
         while self._waiters:
             waiter = self._waiters.popleft()
