@@ -29,7 +29,7 @@ from simulation.service import ServiceModel
 from workload.agreement import Agreement, Level, compare
 from workload.history import History
 from workload.manifest import write_json
-from workload.scenario import Scenario
+from workload.scenario import Scenario, scenario_from
 from workload.summary import Summary, summarize
 from workload.visit import Outcome
 
@@ -39,6 +39,7 @@ REGISTRY_SLOTS: Final = 128
 PAUSES: Final = 0.004
 DRAIN_S: Final = 8.0
 WARM_UP_PER_S: Final = 150.0
+PULSE_S: Final = 0.02
 #: Saturated: no more than this share of what was offered is answered, or the core is busier.
 SATURATED: Final = 0.97
 TRIES: Final = 5
@@ -48,11 +49,18 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Design:
-    """Shares of saturation, and seconds. ``repeats``: of the held-out level, for its noise."""
+    """Shares of saturation, and seconds. ``repeats``: of the held-out level, for its noise.
+
+    One level to learn from comes in pulses: ``pulse`` visitors at once, every ``pulse_every_s``.
+    Its mean load is low, but while a pulse lasts the loop does not sleep and batches grow, so that
+    the cost of a request can be told from that of a wake-up, and a row's from a flush's.
+    """
 
     low: tuple[float, ...] = (0.12, 0.24, 0.36)
     held_out: float = 0.75
     repeats: int = 1
+    pulse: int = 50
+    pulse_every_s: float = 0.5
     level_s: float = 20.0
     saturation_s: float = 12.0
     warm_up_s: float = 6.0
@@ -98,9 +106,20 @@ class Experiment:
 
         Raises RunInvalid when the run says nothing.
         """
+        thin = min(1.0, per_s * seconds / float(self.scenario.curve.expected(0.0, seconds)))
+        return self._drive(name, self.scenario, seconds, thin, PAUSES)
+
+    def pulses(self, name: str) -> Run:
+        """Drive the same people in pulses, without pauses; RunInvalid as in `measure`."""
+        design = self.design
+        scenario = pulsed(self.scenario, design.pulse, design.pulse_every_s, design.level_s)
+        return self._drive(name, scenario, design.level_s, 1.0, 0.0)
+
+    def _drive(
+        self, name: str, scenario: Scenario, seconds: float, thin: float, pauses: float
+    ) -> Run:
         self._levels += 1
-        scenario = self.scenario.with_seed(self.scenario.seed + self._levels)
-        thin = min(1.0, per_s * seconds / float(scenario.curve.expected(0.0, seconds)))
+        scenario = scenario.with_seed(self.scenario.seed + self._levels)
         result = drive(
             CampaignPlan(
                 scenario=scenario,
@@ -108,7 +127,7 @@ class Experiment:
                 run_dir=self.directory / name,
                 window_s=(0.0, seconds),
                 thin=thin,
-                pauses=PAUSES,
+                pauses=pauses,
                 drain_s=DRAIN_S,
                 cores=tuple(self.stack.placement.generator) if self.stack.placement else (),
                 admin_token=self.stack.admin_token,
@@ -145,6 +164,18 @@ class Experiment:
                 return run, answered
             per_s *= 1.2
         raise RunInvalid(f"{answered:,.0f} answers/s did not saturate the service; is it pinned?")
+
+
+def pulsed(scenario: Scenario, people: int, every_s: float, seconds: float) -> Scenario:
+    """The same people and journey, arriving ``people`` within PULSE_S at every ``every_s``."""
+    starts = np.arange(0.0, seconds - PULSE_S, every_s).tolist()
+    parts = [
+        {"shape": "constant", "per_s": people / PULSE_S, "start": at, "end": at + PULSE_S}
+        for at in starts
+    ]
+    table = {**scenario.table, "name": f"{scenario.name}-pulses", "checkpoints_h": []}
+    table["arrivals"] = {"duration": seconds, "parts": parts}
+    return scenario_from(table, "the pulses", scenario.reading or None)
 
 
 def busy_share(run: Run) -> float:
@@ -239,7 +270,8 @@ def verify(
             _measured(experiment, f"low-{n}", share * visits)
             for n, share in enumerate(design.low, 1)
         ]
-        model = calibrate_runs(low)
+        tell("measuring pulses, to tell warm costs from cold ones")
+        model = calibrate_runs([*low, experiment.pulses("pulses")])
         model.write(directory / "model.json")
         held = _held_out(experiment, model, design.held_out * visits)
     predicted = _saturation_of(overloaded, scenario, model, design)

@@ -9,8 +9,8 @@ the lowest level, where waiting is least. Nothing is fitted to a latency.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ IDLE_S: Final = 3.0
 IDLE_SOURCES: Final = {
     "database": ("worker", "surge_database_cpu_seconds_total"),
     "worker": ("worker", "process_cpu_seconds_total"),
+    "worker_wakes": ("worker", "surge_loop_wakeups_total"),
 }
 NETWORK_S: Final = 20e-6  # one way on loopback: two system calls' worth of kernel time
 
@@ -59,14 +60,16 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     idle = _idle(runs)
     database = _database(held, idle)
     worker = _worker(held, idle)
-    outside = _outside(held, loop)
+    generator = _generator(held)
     flush = _flush_cpu(held)
     background = min(idle["database"] + idle["worker"], 0.5)
     slower = 1.0 / (1.0 - background)
     steps = _steps(runs, held, quiet, loop, slower)
     model = ServiceModel(
         steps=steps,
-        wake_s=loop.wake_s,
+        wake_s=loop["wake"],
+        generator_wake_s=generator["wake"],
+        worker_wake_s=worker["wake"],
         flush_base_s=flush["flush"] * slower,
         flush_row_s=flush["row"] * slower,
         write_base_s=database["flush"] * slower,
@@ -76,46 +79,48 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         mail_cpu_s=worker["mail"] * slower,
         pickup_s=_pickup(runs),
         network_s=NETWORK_S,
-        send_s=outside["request"] / 2,
-        receive_s=outside["request"] / 2,
-        twin_mail_s=outside["mail"],
-        twin_check_s=outside["check"],
-        shed_s=loop.overhead_s,
+        send_s=generator["request"] / 2,
+        receive_s=generator["request"] / 2,
+        twin_mail_s=_twin(held, "mailbox", _mails),
+        twin_check_s=_twin(held, "registry", _checks),
+        shed_s=loop["request"] / 2,
         calibrated=_accepted(runs),
-        fitted=_account(runs, loop, database, worker, outside, flush, background),
+        fitted=_account(
+            runs,
+            {
+                "event_loop": loop,
+                "database": database,
+                "worker": worker,
+                "generator": generator,
+                "flush": flush,
+            },
+            background,
+        ),
     )
     return replace(model, commit=_commit(quiet, model))
-
-
-@dataclass(frozen=True)
-class _Loop:
-    """Event loop: CPU a request beyond its slices, and a wake-up."""
-
-    overhead_s: float
-    wake_s: float
-    residual: float
 
 
 def _requests(window: Window) -> float:
     return window.total("service", "surge_requests_total")
 
 
-def _loop(held: Sequence[Window]) -> _Loop:
-    """Process CPU = slices + flushes + overhead x requests + wake x wake-ups."""
-    rest = [
-        window.total("service", "process_cpu_seconds_total")
-        - window.total("service", "surge_route_cpu_seconds_total")
-        - window.total("service", "surge_flush_cpu_seconds_total")
-        for window in held
-    ]
-    found = fit(
-        rest,
+def _loop(held: Sequence[Window]) -> Fit:
+    """Loop CPU by request and by wake-up, the CPU of flushes apart.
+
+    A loop that wakes finds cold caches, so a wake-up costs more than its system calls: the slices
+    that follow are slower. All of that is in its cost, and a request's is that of a warm loop.
+    """
+    return fit(
+        [
+            window.total("service", "process_cpu_seconds_total")
+            - window.total("service", "surge_flush_cpu_seconds_total")
+            for window in held
+        ],
         {
             "request": [_requests(window) for window in held],
             "wake": [window.total("service", "surge_loop_wakeups_total") for window in held],
         },
     )
-    return _Loop(found["request"], found["wake"], found.residual)
 
 
 def _flush_cpu(held: Sequence[Window]) -> Fit:
@@ -148,34 +153,38 @@ def _database(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
 
 
 def _worker(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
-    """Worker CPU by mail; checks come in step with mails, and are in their cost."""
+    """Worker CPU by mail and by wake-up; checks come in step with mails, and are in their cost."""
     return fit(
         [
             window.total("worker", "process_cpu_seconds_total") - idle["worker"] * window.seconds
             for window in held
         ],
-        {"mail": [_mails(window) for window in held]},
+        {
+            "mail": [_mails(window) for window in held],
+            "wake": [
+                max(0.0, window.total("worker", "surge_loop_wakeups_total")
+                    - idle["worker_wakes"] * window.seconds)
+                for window in held
+            ],
+        },
+    )  # fmt: skip
+
+
+def _generator(held: Sequence[Window]) -> Fit:
+    """CPU of the load generator by request and by wake-up."""
+    return fit(
+        [window.total("generator", "surge_generator_cpu_seconds_total") for window in held],
+        {
+            "request": [_generated(window) for window in held],
+            "wake": [window.total("generator", "surge_generator_wakeups_total") for window in held],
+        },
     )
 
 
-def _outside(held: Sequence[Window], loop: _Loop) -> Fit:
-    """CPU of the generator a request, beside its wake-ups; of the twins a mail and a check."""
-    generator = fit(
-        [
-            window.total("generator", "surge_generator_cpu_seconds_total")
-            - loop.wake_s * window.total("generator", "surge_generator_wakeups_total")
-            for window in held
-        ],
-        {"request": [_generated(window) for window in held]},
-    )
-    twins = {
-        name: fit(
-            [window.total(source, "process_cpu_seconds_total") for window in held],
-            {name: [count(window) for window in held]},
-        )[name]
-        for name, source, count in (("mail", "mailbox", _mails), ("check", "registry", _checks))
-    }
-    return Fit({"request": generator["request"], **twins}, generator.residual)
+def _twin(held: Sequence[Window], source: str, count: Callable[[Window], float]) -> float:
+    """CPU of a twin, seconds for each thing that it does."""
+    done = {"one": [count(window) for window in held]}
+    return fit([w.total(source, "process_cpu_seconds_total") for w in held], done)["one"]
 
 
 def _generated(window: Window) -> float:
@@ -212,19 +221,20 @@ def _idle(runs: Sequence[Run]) -> dict[str, float]:
 
 
 def _steps(
-    runs: Sequence[Run], held: Sequence[Window], quiet: Sequence[Window], loop: _Loop, slower: float
+    runs: Sequence[Run], held: Sequence[Window], quiet: Sequence[Window], loop: Fit, slower: float
 ) -> dict[str, StepCost]:
-    names = runs[0].history.steps
+    """The warm cost of a request, shared out among the steps as their slices' CPU was."""
     buckets = merged_buckets(
         quiet, "service", "surge_station_service_seconds", station="event_loop"
     )
+    slices = {name: _slices_cpu(held, name) for name in runs[0].history.steps}
+    everything = sum(w.total("service", "surge_route_cpu_seconds_total") for w in held)
+    mean = everything / max(1.0, sum(_requests(window) for window in held))
     steps: dict[str, StepCost] = {}
-    for name in names:
-        answered = sum(w.total("service", "surge_requests_total", route=name) for w in held)
-        cpu = sum(w.total("service", "surge_route_cpu_seconds_total", route=name) for w in held)
-        if not answered:
+    for name, cpu in slices.items():
+        if cpu is None:
             continue
-        whole = (cpu / answered + loop.overhead_s) * slower
+        whole = loop["request"] * (0.5 + 0.5 * cpu / mean) * slower
         kind = KINDS.get(name, "write")
         share = 1.0 if kind == "plain" else BEFORE_SHARE
         steps[name] = StepCost(
@@ -236,7 +246,14 @@ def _steps(
     return steps
 
 
-def _query(quiet: Sequence[Window], loop: _Loop) -> Duration:
+def _slices_cpu(held: Sequence[Window], name: str) -> float | None:
+    """CPU seconds of a step's slices, a request; None where it was never asked for."""
+    answered = sum(w.total("service", "surge_requests_total", route=name) for w in held)
+    cpu = sum(w.total("service", "surge_route_cpu_seconds_total", route=name) for w in held)
+    return cpu / answered if answered else None
+
+
+def _query(quiet: Sequence[Window], loop: Fit) -> Duration:
     """How long a read holds its connection, less the wake-up that ends it (quiet level)."""
     name = "surge_station_service_seconds"
     buckets = merged_buckets(quiet, "service", name, station="connection_pool")
@@ -244,7 +261,7 @@ def _query(quiet: Sequence[Window], loop: _Loop) -> Duration:
     count = sum(_reads(w) for w in quiet)
     if not count:
         return constant(0.0)
-    return shape_of(buckets, max(held / count - loop.wake_s, 0.3 * held / count))
+    return shape_of(buckets, max(held / count - loop["wake"], 0.3 * held / count))
 
 
 def _latency(held: Sequence[Window], source: str, station: str) -> Duration:
@@ -284,15 +301,9 @@ def _accepted(runs: Sequence[Run]) -> dict[str, int]:
     return counts
 
 
-def _account(
-    runs: Sequence[Run],
-    loop: _Loop,
-    database: Fit,
-    worker: Fit,
-    outside: Fit,
-    flush: Fit,
-    background: float,
-) -> dict[str, Any]:
+def _account(runs: Sequence[Run], fits: Mapping[str, Fit], background: float) -> dict[str, Any]:
+    """Where the figures come from, and how well each fit explains what was measured."""
+
     def clean(value: float) -> float | None:
         return round(value, 9) if math.isfinite(value) else None
 
@@ -305,11 +316,5 @@ def _account(
         "machine": runs[0].manifest.machine,
         "capacity": runs[0].manifest.capacity,
         "background_share": clean(background),
-        "residuals": {
-            "event_loop": clean(loop.residual),
-            "database": clean(database.residual),
-            "worker": clean(worker.residual),
-            "generator": clean(outside.residual),
-            "flush": clean(flush.residual),
-        },
+        "residuals": {name: clean(found.residual) for name, found in fits.items()},
     }

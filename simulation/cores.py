@@ -42,7 +42,8 @@ def offer_core(w: World, loop: int, now: int) -> None:
     core = w.loops[loop + at.L_CORE]
     if w.cores[core + at.K_LOOP] == at.NONE:
         w.loops[loop + at.L_WAKEUPS] += 1
-        run_slice(w, core, loop, now, w.cells[at.C_WAKE])
+        wakes = at.C_GENERATOR_WAKE if loop == w.cells[at.C_GENERATOR] else at.C_WAKE
+        run_slice(w, core, loop, now, w.cells[wakes])
     else:
         queue_for_core(w, core, loop)
 

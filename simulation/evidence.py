@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -103,7 +103,7 @@ class Fit:
         return self.costs[name]
 
 
-def fit(measured: Sequence[float], causes: dict[str, Sequence[float]]) -> Fit:
+def fit(measured: Sequence[float], causes: Mapping[str, Sequence[float]]) -> Fit:
     """Non-negative least squares of measured CPU seconds on counts, in relative error.
 
     Lawson & Hanson (1974), by SciPy. Columns are scaled to equal size, rows to measured = 1.

@@ -101,7 +101,10 @@ C_BUCKETS: Final = 59
 C_CELL_NS: Final = 60  # width of a time cell, and how many there are
 C_TIME_CELLS: Final = 61
 C_MOST_OUT: Final = 62  # no event causes more events, or takes more places, than this
-CELLS: Final = 64
+C_GENERATOR_WAKE: Final = 63  # ns that the sleeping generator costs to wake
+C_WORKER_WAKE: Final = 64  # ns that the sleeping worker process costs to wake
+C_WORKER_UNTIL: Final = 65  # when it will have done what it has
+CELLS: Final = 72
 
 # ---- a visit -------------------------------------------------------------------------------------
 V_WHO: Final = 0

@@ -35,6 +35,8 @@ class ServiceModel:
 
     steps: Mapping[str, StepCost]
     wake_s: float = 0.0  # CPU that a sleeping loop costs to wake
+    generator_wake_s: float = 0.0
+    worker_wake_s: float = 0.0
     flush_base_s: float = 0.0  # loop CPU of a flush, and of a row of it
     flush_row_s: float = 0.0
     write_base_s: float = 0.0  # database CPU of a flush, and of a row of it

@@ -16,6 +16,14 @@ from simulation.places import take_errand
 from simulation.stations import database
 from workload.draws import DELIVERY, MAIL, MISTYPE, UPSTREAM, draw, quantile
 
+
+def worker_does(w: World, now: int, demand: int) -> None:
+    """CPU of the worker process; when it had nothing to do, it has to wake first."""
+    if w.cells[at.C_WORKER_UNTIL] <= now:
+        demand = demand + w.cells[at.C_WORKER_WAKE]
+    w.cells[at.C_WORKER_UNTIL] = preempt(w, w.cells[at.C_WORKER_CORE], now, demand)
+
+
 # ---- civil registry ------------------------------------------------------------------------------
 
 
@@ -45,7 +53,7 @@ def call_registry(w: World, now: int) -> None:
         chance = draw(w.cells[at.C_SEED], who, 0, 0, UPSTREAM)
         took = quantile(w.tables, w.cells[at.C_REGISTRY_TABLE], chance)
         count_service(w, at.REGISTRY_CLIENT, now, start - w.jobs[job + at.J_SINCE], took)
-        preempt(w, w.cells[at.C_WORKER_CORE], now, w.cells[at.C_CHECK_CPU])
+        worker_does(w, now, w.cells[at.C_CHECK_CPU])
         if w.cells[at.C_TWIN_CORE] != at.NONE:
             preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_CHECK])
         post(w, start + took, code_of(at.CHECK_DONE, who, 0, 0), job)
@@ -93,7 +101,7 @@ def send_mail(w: World, now: int) -> None:
         chance = draw(w.cells[at.C_SEED], who, kind, 0, MAIL)
         took = quantile(w.tables, w.cells[at.C_MAIL_TABLE], chance)
         count_service(w, at.MAIL_SENDER, now, now - w.jobs[job + at.J_SINCE], took)
-        preempt(w, w.cells[at.C_WORKER_CORE], now, w.cells[at.C_MAIL_CPU])
+        worker_does(w, now, w.cells[at.C_MAIL_CPU])
         if w.cells[at.C_TWIN_CORE] != at.NONE:
             preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_MAIL])
         post(w, now + took, code_of(at.MAIL_SENT, who, kind, 0), job)

@@ -139,6 +139,8 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_SEND: _ns(model.send_s * cpu),
         at.C_RECEIVE: _ns(model.receive_s * cpu),
         at.C_WAKE: _ns(model.wake_s * cpu),
+        at.C_GENERATOR_WAKE: _ns(model.generator_wake_s * cpu),
+        at.C_WORKER_WAKE: _ns(model.worker_wake_s * cpu),
         at.C_WORKERS: deployment.replicas * deployment.workers,
         at.C_LANES: deployment.lanes,
         at.C_BATCH: deployment.batch_rows,
