@@ -21,6 +21,7 @@ from target_app.processes import (
 from target_app.protocol import Protocol
 
 KEEP_ALIVE_S = 20
+BACKLOG = 4096  # the opening minute brings more than uvicorn's own
 GRACE_S = 1
 
 
@@ -52,6 +53,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )

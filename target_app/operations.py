@@ -29,6 +29,9 @@ SELECT r.registration::text, r.request_id::text, r.email, r.registered_at, r.ema
 FROM registrations r LEFT JOIN identity_checks c USING (registration)
     LEFT JOIN photos p USING (registration) LEFT JOIN applications a USING (registration)
 """
+_SUPPORT = """
+SELECT request_id::text AS call, registration::text, step, called_at FROM support_calls
+"""
 
 
 class Operations:
@@ -69,13 +72,20 @@ class Operations:
         return Answer(200, self._exposition(), METRICS_MEDIA)
 
     async def ledger(self, call: Call) -> Stream:
-        """Every row, one JSON object a line; for the operator only."""
+        """Every registration and what became of it, one JSON object a line; operator only."""
+        return await self._rows(call, _LEDGER)
+
+    async def support_ledger(self, call: Call) -> Stream:
+        """Every call for help, one JSON object a line; operator only."""
+        return await self._rows(call, _SUPPORT)
+
+    async def _rows(self, call: Call, query: str) -> Stream:
         self.demand_admin(call)
         try:
             connection = await connect(self._settings.database_url)
         except UnavailableError as problem:
             raise over_capacity(str(problem)) from problem
-        return Stream(200, _lines(connection), b"application/x-ndjson")
+        return Stream(200, _lines(connection, query), b"application/x-ndjson")
 
     def demand_admin(self, call: Call) -> None:
         """Problem 401 or 403 unless the request carries the operator's token."""
@@ -90,6 +100,8 @@ class Operations:
 
     def routes(self) -> list[Route]:
         """The operator's lines of the route table."""
+        listed = {200: "NDJSON", 401: "no admin token", 403: "no admin token is set",
+                  503: "the database can't answer"}  # fmt: skip
         return [
             Route("healthz", "GET", "/healthz", self.healthz, "Is the process alive?",
                   answers={200: "alive"}, counted=False),
@@ -99,18 +111,20 @@ class Operations:
                   answers={200: "surge/capacity/1"}, counted=False),
             Route("metrics", "GET", "/metrics", self.metrics, "Prometheus metrics",
                   answers={200: "text format"}, media="text/plain", counted=False),
-            Route("ledger", "GET", "/ledger", self.ledger, "Every row, one a line",
-                  answers={200: "NDJSON", 401: "no admin token", 403: "no admin token is set"},
-                  bearer="admin", media="application/x-ndjson", counted=False),
+            Route("ledger", "GET", "/ledger", self.ledger, "Every registration, one a line",
+                  answers=listed, bearer="admin", media="application/x-ndjson", counted=False),
+            Route("support_ledger", "GET", "/ledger/support-calls", self.support_ledger,
+                  "Every call for help, one a line",
+                  answers=listed, bearer="admin", media="application/x-ndjson", counted=False),
         ]  # fmt: skip
 
 
-async def _lines(connection: Connection) -> AsyncIterator[bytes]:
+async def _lines(connection: Connection, query: str) -> AsyncIterator[bytes]:
     encode = msgspec.json.Encoder().encode_lines
     try:
         await connection.execute("SET enable_seqscan = on; SET enable_mergejoin = on")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            cursor = await connection.cursor(_LEDGER)
+            cursor = await connection.cursor(query)
             while rows := await cursor.fetch(_PIECE_ROWS, timeout=_SLOWEST_PIECE_S):
                 yield encode([dict(row) for row in rows])
     finally:

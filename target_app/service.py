@@ -19,6 +19,7 @@ from target_app.exposition import Exposition
 from target_app.instruments import PAGE_BYTES, Instruments, open_page
 from target_app.processes import (
     StartError,
+    allow_many_connections,
     bind,
     freeze_garbage,
     log_to_stderr,
@@ -117,6 +118,7 @@ async def serve(
 def main() -> None:
     """Start, or say in one line why not."""
     log_to_stderr()
+    allow_many_connections()
     settings = settings_or_exit()
     if not os.environ.get("SURGE_SECRET"):
         log.warning("SURGE_SECRET: not set; a random one ends every session with this process")

@@ -21,7 +21,11 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of service and worker. Times in seconds, sizes in the unit of the name."""
+    """Settings of service and worker. Times in seconds, sizes in the unit of the name.
+
+    Lanes and pool are those of each HTTP worker; in-flight cap, registry slots and quota are those
+    of the whole service, whose workers share them evenly.
+    """
 
     database_url: str
     host: str = "127.0.0.1"

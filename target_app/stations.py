@@ -31,7 +31,7 @@ STATUSES = (
 STEPS = (
     "open_site", "register", "confirm_email", "verify_email", "submit_identity", "await_identity",
     "upload_photo", "complete_photo", "join_wave", "close_wave", "check_result", "call_support",
-    "healthz", "readyz", "capacity", "metrics", "ledger",
+    "healthz", "readyz", "capacity", "metrics", "ledger", "support_ledger",
 )  # fmt: skip
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 

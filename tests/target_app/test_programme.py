@@ -215,6 +215,9 @@ def test_support_can_be_called_from_any_step(site: Site) -> None:
     call = {"request_id": str(uuid.uuid4()), "step": "upload_photo"}
     assert site.service.call("POST", "/support-calls", call, site.person()).status_code == 201
     assert site.service.call("POST", "/support-calls", call, "forged").status_code == 401
+    listed = site.service.call("GET", "/ledger/support-calls", session=ADMIN).text.splitlines()
+    assert sum(first.json()["call"] in line for line in listed) == 1
+    assert site.service.call("GET", "/ledger/support-calls").status_code == 401
     assert site.service.call("POST", "/support-calls", {"step": "x"}).status_code == 422
 
 
