@@ -14,6 +14,7 @@ from workload.errors import InputError, InvalidRunError
 VERBS = (
     "serve",
     "load",
+    "smoke",
     "calibrate",
     "simulate",
     "audit",

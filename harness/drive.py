@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.errors import RunInvalid
+from harness.interruption import end_on_any_wish
 from harness.progress import progress
 from harness.run_directory import with_reason
 from harness.stack import Stack
@@ -12,6 +13,22 @@ from harness.stack_settings import StackSettings
 from harness.tables import say
 from loadtests.campaign import CampaignPlan, run_campaign
 from loadtests.rundir import CampaignResult
+from workload.errors import InvalidRunError
+
+
+def drive_until_told(plan: CampaignPlan, settings: StackSettings) -> CampaignResult:
+    """Drive the plan's target, or without one a system of our own, until done or interrupted.
+
+    An interrupted run is a result too, unless the wish came before its first visitor: then there
+    is nothing to mark, and it raises KeyboardInterrupt.
+    """
+    wish = end_on_any_wish()
+    try:
+        return drive(plan) if plan.target else drive_own(plan, settings)
+    except InvalidRunError as error:
+        if wish.heard:
+            raise KeyboardInterrupt from error
+        raise
 
 
 def drive(plan: CampaignPlan) -> CampaignResult:

@@ -38,22 +38,13 @@ def add(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 objectives met, 1 one missed, 3 run invalid or an objective unknown, 130 interrupted."""
     from harness.campaign_plan import read_plan
-    from harness.drive import drive, drive_own
-    from harness.interruption import end_on_any_wish
+    from harness.drive import drive_until_told
     from harness.outcome import load_json, show_result
     from harness.run_directory import print_json
     from harness.stack_settings import StackSettings, with_pairs
-    from workload.errors import InvalidRunError
 
     plan = read_plan(arguments)
-    settings = with_pairs(StackSettings(), arguments.pairs)
-    wish = end_on_any_wish()
-    try:
-        result = drive(plan) if plan.target else drive_own(plan, settings)
-    except InvalidRunError as error:
-        if wish.heard:  # it came before the first visitor: there is nothing to mark as interrupted
-            raise KeyboardInterrupt from error
-        raise
+    result = drive_until_told(plan, with_pairs(StackSettings(), arguments.pairs))
     show_result(result)
     if arguments.json:
         print_json(load_json(result))

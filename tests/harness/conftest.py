@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from harness import CHECKOUT
 from simulation.service import ServiceModel, StepCost
@@ -49,6 +51,30 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> RealRun:
     path = tmp_path_factory.mktemp("load") / "run"
     answer = surge("load", "smoke", "--window", "12s..20s", "--run-dir", str(path))
     return RealRun(path, answer)
+
+
+DOCUMENTS = CHECKOUT / "docs" / "json"
+
+
+@pytest.fixture(scope="session")
+def documented() -> dict[str, Any]:
+    """Every documented JSON Schema, by the name that objects carry."""
+    schemas = (json.loads(path.read_text()) for path in sorted(DOCUMENTS.glob("*.json")))
+    return {schema["properties"]["schema"]["const"]: schema for schema in schemas}
+
+
+@pytest.fixture(scope="session")
+def json_faults(documented: dict[str, Any]) -> Callable[[Any], list[str]]:
+    """What an object lacks of the schema that it names."""
+    registry: Registry[Any] = Registry().with_resources(
+        (schema["$id"], Resource.from_contents(schema)) for schema in documented.values()
+    )
+
+    def faults(found: Any) -> list[str]:
+        validator = Draft202012Validator(documented[found["schema"]], registry=registry)
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(found)]
+
+    return faults
 
 
 STEPS = {

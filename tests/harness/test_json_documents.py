@@ -8,25 +8,13 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
 from harness import CHECKOUT
 
 Verb = Callable[..., Any]
+Faults = Callable[[Any], list[str]]
 DOCUMENTS = CHECKOUT / "docs" / "json"
-SCHEMAS = {
-    schema["properties"]["schema"]["const"]: schema
-    for schema in (json.loads(path.read_text()) for path in sorted(DOCUMENTS.glob("*.json")))
-}
-REGISTRY: Registry[Any] = Registry().with_resources(
-    (schema["$id"], Resource.from_contents(schema)) for schema in SCHEMAS.values()
-)
-
-
-def faults(found: Any) -> list[str]:
-    """What an object lacks of the schema that it names."""
-    validator = Draft202012Validator(SCHEMAS[found["schema"]], registry=REGISTRY)
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(found)]
+NAMES = [json.loads(p.read_text())["properties"]["schema"]["const"] for p in DOCUMENTS.iterdir()]
 
 
 def without_one_key(schema: dict[str, Any], found: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -37,10 +25,12 @@ def without_one_key(schema: dict[str, Any], found: dict[str, Any]) -> Iterator[d
         yield lacking
 
 
-@pytest.mark.parametrize("name", sorted(SCHEMAS))
-def test_every_schema_is_sound_and_named_in_the_document(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_schema_is_sound_and_named_in_the_document(
+    name: str, documented: dict[str, Any]
+) -> None:
     """A valid JSON Schema, in a file of its name, with a line in docs/json.md."""
-    Draft202012Validator.check_schema(SCHEMAS[name])
+    Draft202012Validator.check_schema(documented[name])
     _, kind, version = name.split("/")
     assert (DOCUMENTS / f"{kind}-{version}.schema.json").is_file()
     assert f"| `{name}` |" in (DOCUMENTS.parent / "json.md").read_text()
@@ -50,7 +40,7 @@ def test_the_document_names_no_schema_that_is_not_there() -> None:
     """Nothing is promised that has no file."""
     text = (DOCUMENTS.parent / "json.md").read_text()
     named = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `surge/")}
-    assert named == set(SCHEMAS)
+    assert named == set(NAMES)
 
 
 @pytest.fixture
@@ -65,42 +55,46 @@ def projected(verb: Verb, model_file: Path, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_what_is_simulated_and_kept_is_as_documented(
-    projected: dict[str, Any], model_file: Path, tmp_path: Path
+    projected: dict[str, Any],
+    model_file: Path,
+    tmp_path: Path,
+    documented: dict[str, Any],
+    json_faults: Faults,
 ) -> None:
     """The projection, the model, and the files of a traced run."""
     trace = tmp_path / "trace"
     kept = [json.loads((trace / name).read_text()) for name in ("manifest.json", "summary.json")]
     model = json.loads(model_file.read_text())
     for found in (projected, model, *kept):
-        assert faults(found) == [], found["schema"]
-        for lacking in without_one_key(SCHEMAS[found["schema"]], found):
+        assert json_faults(found) == [], found["schema"]
+        for lacking in without_one_key(documented[found["schema"]], found):
             if "schema" in lacking:
-                assert faults(lacking) != []
+                assert json_faults(lacking) != []
 
 
-def test_a_value_of_another_kind_is_found(projected: dict[str, Any]) -> None:
+def test_a_value_of_another_kind_is_found(projected: dict[str, Any], json_faults: Faults) -> None:
     """Planted: a percentile as text, a probability above 1, a verdict that is none."""
     planted = copy.deepcopy(projected)
     planted["steps"]["register"]["p99_s"] = "fast"
     planted["collapse"]["high"] = 1.5
     planted["objectives"][0]["verdict"] = "fine"
-    assert len(faults(planted)) == 3
+    assert len(json_faults(planted)) == 3
 
 
-def test_scenarios_are_as_documented(verb: Verb, tmp_path: Path) -> None:
+def test_scenarios_are_as_documented(verb: Verb, tmp_path: Path, json_faults: Faults) -> None:
     """Sound and faulty, and the list of them."""
     faulty = tmp_path / "faulty.toml"
     faulty.write_text('schema = "surge/scenario/1"\nname = 4\n')
     for arguments in (("check", "smoke"), ("check", str(faulty)), ("list",)):
         found = verb("scenario", *arguments, "--json").found
-        assert faults(found) == []
+        assert json_faults(found) == []
 
 
 @pytest.mark.slow
-def test_what_is_measured_is_as_documented(verb: Verb, real_run: Any) -> None:
+def test_what_is_measured_is_as_documented(verb: Verb, real_run: Any, json_faults: Faults) -> None:
     """What `load`, `calibrate` and `audit` print, and the files of the run directory."""
     path = real_run.path
     printed = [verb(name, str(path), "--json").found for name in ("calibrate", "audit")]
     kept = [json.loads((path / name).read_text()) for name in ("manifest.json", "summary.json")]
     for found in (real_run.answer.found, *printed, *kept):
-        assert faults(found) == [], found["schema"]
+        assert json_faults(found) == [], found["schema"]

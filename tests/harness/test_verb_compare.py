@@ -124,12 +124,15 @@ def kept(one: Side, directory: Path, **changes: Any) -> Path:
     return directory
 
 
-def test_the_verb_exits_4_on_a_regression_and_0_without(verb: Verb, tmp_path: Path) -> None:
+def test_the_verb_exits_4_on_a_regression_and_0_without(
+    verb: Verb, tmp_path: Path, json_faults: Callable[[Any], list[str]]
+) -> None:
     """One object for programs; the worse figures for people."""
     before, after = kept(side(1), tmp_path / "a"), kept(side(2, 0.1), tmp_path / "b")
     answer = verb("compare", str(before), str(after), "--json")
     assert answer.code == 4
     assert answer.found["regression"] is True
+    assert json_faults(answer.found) == []
     assert "A regression" in answer.told
     same = verb("compare", str(before), str(before), "--json")
     assert (same.code, same.found["regression"]) == (0, False)
