@@ -4,8 +4,8 @@ What can go wrong:
 
     RegistryError
     ├── RegistryBusyError      429 or 503: ask again later
-    ├── RegistryFailedError    no answer in time, no connection, another 5xx: ask again later
-    └── RegistryRefusedError   another 4xx: asking again will not help
+    ├── RegistryFailedError    no answer in time, no connection, any other status: ask again later
+    └── RegistryRefusedError   400 or 422: this question is wrong, and asking again will not help
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _verdict(reply: Reply) -> bool:
     status, body, retry_after_s = reply
     if status in {429, 503}:
         raise RegistryBusyError(status, retry_after_s)
-    if 400 <= status < 500 and status != 408:
+    if status in {400, 422}:
         raise RegistryRefusedError(f"registry: {status} {body[:200]!r}")
     if status != 200:
         raise RegistryFailedError(f"registry: {status}")

@@ -129,10 +129,40 @@ def test_an_unreachable_registry_is_a_failure() -> None:
     play(f"http://127.0.0.1:{port}", scene)
 
 
-def test_a_question_that_it_can_not_read_is_refused_for_good() -> None:
+def test_a_wrong_address_is_a_failure_and_no_verdict_about_people() -> None:
     async def scene(client: RegistryClient) -> None:
-        with pytest.raises(RegistryRefusedError):
+        with pytest.raises(RegistryFailedError, match="404"):
             await ask(client)
 
     with running("registry", SURGE_REGISTRY_TWIN_LATENCY="0.001") as twin:
         play(f"{address(twin)}/elsewhere", scene)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 422 No\r\ncontent-length: 0\r\n\r\n", RegistryRefusedError),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", RegistryFailedError),
+        (b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"match":1}', RegistryFailedError),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{", RegistryFailedError),
+        (b"what?\r\n\r\n", RegistryFailedError),
+        (b"", RegistryFailedError),
+    ],
+)
+def test_what_is_no_verdict_is_taken_for_none(answer: bytes, error: type[Exception]) -> None:
+    async def act() -> None:
+        async def registry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"}")
+            writer.write(answer)
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(registry, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        client = RegistryClient(f"http://127.0.0.1:{port}", 1, 0.0, 1.0, lambda *_: None)
+        with pytest.raises(error):
+            await ask(client)
+        client.close()
+        server.close()
+
+    asyncio.run(asyncio.wait_for(act(), 10))

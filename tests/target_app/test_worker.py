@@ -239,6 +239,19 @@ def test_mail_waits_for_a_mail_server_that_is_away(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_a_refused_letter_is_put_aside_with_the_reason(site: Site) -> None:
+    execute(site.database, """INSERT INTO outbox (registration, kind, recipient, name, link)
+        SELECT gen_random_uuid(), 'verify', 'no address', 'Nobody', 'http://x'""")  # fmt: skip
+    (person,) = site.register(1)
+    with site.worker() as process:
+        letter(site.mailbox, person["email"], "verify")
+        eventually(lambda: site.unsent() == 0)
+        assert process.samples()["surge_mails_total{outcome=refused}"] == 1
+    refused = execute(site.database, "SELECT recipient, refusal FROM outbox WHERE refusal <> ''")
+    assert [row[0] for row in refused] == ["no address"]
+
+
+@pytest.mark.slow
 def test_lost_database_connections_are_survived(site: Site) -> None:
     end_others = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()"""
