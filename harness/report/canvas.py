@@ -7,11 +7,11 @@ in dark; letters stay letters. Nothing in it names a place outside of the file.
 from __future__ import annotations
 
 import io
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from statistics import mean
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -31,6 +31,7 @@ GRID: Final = "#d9dbe0"
 BAND: Final = "#e6eef6"
 WIDTH_IN: Final = 8.8
 LINE_PT: Final = 10.5
+LETTER_PT: Final = 5.0
 
 _VARIABLES: Final = {
     INK: "var(--ink)",
@@ -46,6 +47,7 @@ _STYLE: Final[Any] = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.5,
     "text.color": INK,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "axes.labelcolor": FAINT,
     "axes.labelsize": 8.5,
     "axes.edgecolor": GRID,
@@ -112,21 +114,44 @@ def _inline(figure: Figure, name: str, title: str, told: str) -> str:
     return f"{opening}>{words}{body}".strip()
 
 
-def label_ends(axes: Axes, ends: list[tuple[float, float, str]]) -> None:
-    """Names beside the ends of lines: (x, y, name), moved up so that none covers another.
+def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Names beside the plot, led to the ends of their lines: (x, y, name, colour), none covered.
 
-    The layout must be settled: call the figure's `draw_without_rendering` first.
+    Settles the layout: nothing may be added to the figure after it.
     """
-    if not ends:
-        return
-    place = axes.transData
-    height = LINE_PT * axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
-    pixels = sorted((float(place.transform((x, y))[1]), x, name) for x, y, name in ends)
-    lowest = -math.inf
-    for pixel, x, name in pixels:
-        lowest = max(pixel, lowest + height)
-        y = float(place.inverted().transform((0, lowest))[1])
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    room = (LETTER_PT * max((len(end[2]) for end in ends), default=0) + 3 * LINE_PT) / 72
+    figure.set_layout_engine("constrained", rect=(0, 0, 1 - room / WIDTH_IN, 1))
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    width, height = figure.bbox.size
+    places = axes.transData.transform([end[:2] for end in ends]) / (width, height)
+    right = axes.get_window_extent().x1 / width + LINE_PT * 1.6 / 72 / WIDTH_IN
+    order = sorted(range(len(ends)), key=lambda at: float(places[at][1]))
+    gap = LINE_PT / 72 / figure.get_figheight()
+    beside = spread([float(places[at][1]) for at in order], gap)
+    for at, place in zip(order, beside, strict=True):
+        _, _, name, colour = ends[at]
         axes.annotate(
-            name, (x, y), xytext=(7, 0), textcoords="offset points", va="center",
-            annotation_clip=False,
+            name, tuple(places[at]), xycoords="figure fraction", xytext=(right, place),
+            textcoords="figure fraction", va="center", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.9, "shrinkA": 1,
+                        "shrinkB": 2},
         )  # fmt: skip
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Ascending places at least ``gap`` apart, as near to the ascending wanted ones as can be.
+
+    Pooling of adjacent violators (Ayer et al. 1955): neighbours that are too close form a block
+    around the mean of what they wanted.
+    """
+    blocks: list[list[float]] = []  # of what each wanted, less the room that those below it take
+    for number, place in enumerate(wanted):
+        blocks.append([place - number * gap])
+        while len(blocks) > 1 and mean(blocks[-2]) > mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    settled = [mean(block) for block in blocks for _ in block]
+    return [place + number * gap for number, place in enumerate(settled)]

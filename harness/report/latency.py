@@ -149,11 +149,11 @@ def throughput_plot(run: RunRecord) -> Plot | None:
     summary, flow = run.summary, throughput(run)
     if summary is None or flow is None or not summary.steps:
         return None
-    kept = not flow.share < KEPT_UP
-    title = (
-        f"The service {'kept up' if kept else 'fell behind'}: {share(flow.share)} of "
-        f"{digits(flow.offered_per_s)} steps a second were answered"
-    )
+    said = "The service fell behind" if flow.share < KEPT_UP else "The service kept up"
+    if run.status != "complete":
+        said = f"Not to be judged, the run is {run.status}"
+    offered_per_s = digits(flow.offered_per_s)
+    title = f"{said}: {share(flow.share)} of {offered_per_s} steps a second were answered"
     if flow.open:
         title += f" ({plural(flow.open, 'step')} still open at the end)"
     offered, achieved = (

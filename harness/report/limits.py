@@ -22,9 +22,10 @@ def _of_runs(dossier: Dossier) -> Iterator[str]:
             "Service, database, twins and generator shared one machine, each pinned to its cores: "
             "no real network, no second machine's noise."
         )
-    if dossier.runs:
+    if any(run.manifest.capacity.get("registry") for run in dossier.runs):
         yield "Civil registry, mailbox and photo store are twins: they behave as they were told to."
-        yield "Everybody in it is synthetic; no real visitor was observed."
+    if dossier.runs:
+        yield "Every visitor is synthetic; no real person was observed."
 
 
 def _of_model(dossier: Dossier) -> Iterator[str]:

@@ -71,6 +71,7 @@ def render(dossier: Dossier) -> str:
     )
     jinja.filters.update(
         count=units.count,
+        digits=units.digits,
         rate=units.rate,
         seconds=units.seconds,
         share=units.share,

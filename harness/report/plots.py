@@ -101,7 +101,7 @@ def percentiles(name: str, title: str, latencies: Mapping[str, Histogram]) -> Pl
                 axes.plot(x[-1:], y[-1:], marker=MARKERS[number % len(MARKERS)], color=colour,
                           markersize=4)  # fmt: skip
                 never = " (then never)" if held.quantile(1.0) == math.inf else ""
-                ends.append((last, float(y[-1]), words(step) + never))
+                ends.append((float(x[-1]), float(y[-1]), words(step) + never, colour))
         axes.set(yscale="log", ylabel="step latency", xlabel="percentile of visits")
         ticks = [p for p in TAIL_TICKS if _place(p) <= last + 1e-9]
         axes.set_xlim(0, last)
@@ -112,7 +112,6 @@ def percentiles(name: str, title: str, latencies: Mapping[str, Histogram]) -> Pl
         subs = (1.0, 2.0, 5.0) if high < low * 200 else (1.0,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs))
         axes.yaxis.set_minor_locator(NullLocator())
-        drawing.figure.draw_without_rendering()
         label_ends(axes, ends)
     return Plot(title, told, drawing.svg)
 
@@ -173,7 +172,7 @@ def levels(name: str, title: str, points: Sequence[tuple[str, float, float]]) ->
         )  # fmt: skip
         axes.plot([p[1] for p in points], [p[2] for p in points], "o", color=SERIES[0])
         for run, offered, achieved in points:
-            axes.annotate(run, (offered, achieved), xytext=(7, -4), textcoords="offset points")
+            axes.annotate(run, (offered, achieved), xytext=(6, -11), textcoords="offset points")
         axes.set(xlabel="steps begun a second", ylabel="answered a second")
         axes.set_xlim(0, top * 1.15)
         axes.set_ylim(0, top * 1.08)

@@ -18,9 +18,8 @@ BANDS: Final = {metric: GOALS.get(metric) for metric in METRICS}
 
 @dataclass(frozen=True)
 class TrustRow:
-    """One compared figure. ``inside``: yes, no, or a dash where no bound is set."""
+    """One compared figure. ``inside``: inside or outside of its band, or a dash without one."""
 
-    step: str
     metric: str
     measured: str
     noise: str
@@ -31,11 +30,11 @@ class TrustRow:
 
 @dataclass(frozen=True)
 class TrustLevel:
-    """One level of load and the rows compared at it."""
+    """One level of load, and the rows compared at it by step."""
 
     title: str
     held_out: bool
-    rows: tuple[TrustRow, ...]
+    steps: dict[str, list[TrustRow]]
 
 
 def trust_levels(agreement: Agreement) -> list[TrustLevel]:
@@ -47,7 +46,10 @@ def trust_levels(agreement: Agreement) -> list[TrustLevel]:
 def _level(level: Level) -> TrustLevel:
     kind = "held out: the model had not seen it" if level.held_out else "used for calibration"
     title = f"{visitors(level.offered_per_s)} ({kind})"
-    return TrustLevel(title, level.held_out, tuple(_row(row) for row in level.rows))
+    steps: dict[str, list[TrustRow]] = {}
+    for row in level.rows:
+        steps.setdefault(row.step, []).append(_row(row))
+    return TrustLevel(title, level.held_out, steps)
 
 
 def _row(row: Row) -> TrustRow:
@@ -58,7 +60,6 @@ def _row(row: Row) -> TrustRow:
         inside = "inside" if abs(row.error) <= band else "outside"
     noise = NOTHING if math.isnan(row.noise) else f"±{share(row.noise)}"
     return TrustRow(
-        step=row.step,
         metric=plots.metric_words(row.metric),
         measured=write(row.measured),
         noise=noise,

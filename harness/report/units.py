@@ -79,7 +79,7 @@ def signed(value: float | None) -> str:
         return NOTHING
     percent = value * 100
     decimals = 0 if abs(percent) >= 9.95 else 1
-    text = f"{abs(percent):.{decimals}f}"
+    text = f"{abs(percent):.{decimals}f}".removesuffix(".0")
     if float(text) == 0:
         return f"0{GAP}%"
     return f"{'+' if percent > 0 else MINUS}{text}{GAP}%"

@@ -130,7 +130,9 @@ def _projection_part(dossier: Dossier) -> tuple[str, str] | None:
         return BAD, f"{whom} it collapses in {collapses} of {runs} replications"
     missed = [v for v in projected.verdicts(raw) if v.answer is Answer.MISSED]
     if missed:
-        return BAD, f"{whom} it does not collapse, but misses {in_words(missed[0].objective)}"
+        objectives = plural(len(projected.verdicts(raw)), "objective")
+        first = shortfall(missed[0])
+        return BAD, f"{whom} it never collapses, but misses {len(missed)} of {objectives}: {first}"
     if runs == 1:
         return UNSURE, f"{whom} it held in the only replication, which says little about chance"
     high = share(raw["collapse"]["high"])
@@ -182,6 +184,8 @@ def shortfall(verdict: Verdict) -> str:
         return f"p{objective.quantile * 100:g} of {subject} was {found}, the limit is {limit}"
     if objective.kind == "success":
         return f"{found} of visits to {subject} were answered, the limit is {limit}"
+    if objective.kind == "backlog" and verdict.value == float("inf"):
+        return f"the {subject} queue was not empty by the end, the limit is {limit}"
     if objective.kind == "backlog":
         return f"somebody waited {found} in the {subject} queue, the limit is {limit}"
     return f"the chance of a collapse is at least {found}, the limit is {limit}"

@@ -120,16 +120,17 @@ def histogram(name: str, station: str, mean: float, seen: float) -> dict[str, fl
     }
 
 
-CAPACITY = {
+CAPACITY: dict[str, Any] = {
     "schema": "surge/capacity/1",
     "workers": 1,
     "lanes": 2,
     "pool": 8,
     "registry_slots": 16,
     "mail_connections": 4,
+    "registry": "http://127.0.0.1:8010",
     "cores": {"system": [0], "outside": [1], "service": [0], "database": [0], "worker": [0]},
 }
-GENERATOR = {
+GENERATOR: dict[str, Any] = {
     "processes": 1,
     "cores": [1],
     "lag_p50_s": 0.0001,

@@ -270,7 +270,7 @@ def test_predictions_outside_of_the_band_stand_out(words: Words) -> None:
         in found
     )
     assert "62 visitors a second (held out: the model had not seen it)" in found
-    assert "register p95 20 ms ±3 % 30.4 ms +52 % outside" in found
+    assert "p95 20 ms ±3 % 30.4 ms +52 % outside" in found
     assert "Saturation: predicted 90/s, measured 100/s, error −10 %." in found
     assert "p95 +52 % (register)" in words.of["projection"]
     assert "the worst p95 of register (+52 %)" in words.of["next"]
