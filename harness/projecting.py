@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from harness import CHECKOUT
 from harness.progress import progress
 from harness.tables import say
@@ -22,6 +24,9 @@ from workload.objective import Verdict, judge
 #: A model that the project ships, measured on one named machine.
 REFERENCE = CHECKOUT / "simulation" / "models" / "reference.json"
 MOST_REPLICATIONS = 1_000_000
+#: Memory of one replication, measured on whole waves: each arrival, and each person walked.
+BYTES_AN_ARRIVAL = 60
+BYTES_A_PERSON = 400
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,26 @@ def project_with_progress(question: Question, executor: str = "threads") -> Proj
     """All replications, spread over this machine's cores; how far they are is shown."""
     with (
         progress(f"simulating {question.scenario.name}") as report,
-        workers(executor, question.replications) as pool,
+        workers(executor, question.replications, fits_at_once(question)) as pool,
     ):
         return project(question, lambda done: report(done, ""), pool)
+
+
+def fits_at_once(question: Question) -> int:
+    """Replications that fit into this machine's memory together; InputError where not even one."""
+    scenario, bending = question.scenario, question.bending
+    if bending.population is not None:
+        scenario = scenario.with_population(bending.population)
+    walked = float(scenario.curve.expected(*bending.window_s)) * bending.thin
+    needed = scenario.curve.population * BYTES_AN_ARRIVAL + walked * BYTES_A_PERSON
+    available = psutil.virtual_memory().available
+    if needed > available:
+        remedy = (
+            f"about {needed / 2**30:.1f} GiB are needed and {available / 2**30:.1f} are free: "
+            "give a shorter --window, a smaller --population or --thin"
+        )
+        raise InputError("options", [Fault("people", round(walked), remedy)])
+    return max(1, int(available / max(needed, 1.0)))
 
 
 def judged(projection: Projection) -> list[Verdict]:
@@ -98,9 +120,9 @@ def judged(projection: Projection) -> list[Verdict]:
 
 
 @contextmanager
-def workers(kind: str, wanted: int) -> Iterator[Executor | None]:
+def workers(kind: str, wanted: int, at_once: int) -> Iterator[Executor | None]:
     """Threads are enough for the compiled engine, which releases the lock; SimPy holds it."""
-    count = min(len(os.sched_getaffinity(0)), wanted)
+    count = min(len(os.sched_getaffinity(0)), wanted, at_once)
     if wanted == 1:
         yield None
         return

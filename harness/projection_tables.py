@@ -1,5 +1,6 @@
 """A projection: for people as tables, for programs as `surge/projection/1`."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -49,13 +50,19 @@ def show_steps(found: dict[str, Any]) -> None:
         caption = "No percentiles: some replications collapse and some do not; see below."
     elif found["replications"] > 1:
         caption += f" Counts are sums over {found['replications']} replications."
-    rows = (_step_row(name, row, names) for name, row in found["steps"].items())
+    peaks = found["two_peaked"]
+    rows = (
+        [name, *(count(row[key]) for key in names), *map(span, _percentiles(row, two_peaked=peaks))]
+        for name, row in found["steps"].items()
+    )
     show("Steps", columns, rows, caption)
 
 
-def _step_row(name: str, row: dict[str, Any], names: Sequence[str]) -> list[str]:
-    return [name, *(count(row[key]) for key in names),
-            *(span(row[f"p{p}_s"]) for p in (50, 95, 99))]  # fmt: skip
+def _percentiles(row: dict[str, Any], *, two_peaked: bool) -> Iterator[float | None]:
+    """Null in JSON is infinity where more gave up than the percentile leaves out."""
+    for p in (50, 95, 99):
+        beyond = not two_peaked and row["gave_up"] > (1 - p / 100) * row["visits"]
+        yield math.inf if row[f"p{p}_s"] is None and beyond else row[f"p{p}_s"]
 
 
 def show_stations(found: dict[str, Any]) -> None:

@@ -162,6 +162,24 @@ def test_the_shipped_reference_model_is_used_and_named(
     assert answer.found["model"]["file"] == str(model_file)
 
 
+def test_more_people_than_the_memory_holds_are_refused_before_they_are_drawn(
+    verb: Verb, model_file: Path
+) -> None:
+    """What is needed, what is free, and what to give instead."""
+    answer = verb(*BRIEF, "--model", str(model_file), "--population", "300000000")
+    assert answer.code == 2
+    assert "GiB" in answer.told
+    assert "--thin" in answer.told
+
+
+def test_who_never_gets_there_shows_as_never(verb: Verb, model_file: Path) -> None:
+    """Every mail is lost: half of the visits to verify_email and more are infinite."""
+    answer = verb(*BRIEF, "--model", str(model_file), "--set", "mail_loss=1.0")
+    assert answer.code == 3  # nobody came to await_identity
+    line = next(line for line in answer.told.splitlines() if line.startswith("verify_email"))
+    assert line.split()[-3:] == ["never", "never", "never"]
+
+
 @pytest.mark.slow
 def test_threads_processes_and_both_engines_give_the_same_bytes(
     verb: Verb, model_file: Path
