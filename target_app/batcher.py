@@ -121,6 +121,8 @@ class WriteBatcher:
                 if not self._connected:
                     self._refuse(list(self._queue), UnavailableError("the database went away"))
                     self._queue.clear()
+                elif self._queue:
+                    self._wake()  # a row may have been handed to this lane as it died
                 await close(connection)
 
     async def _serve(self, connection: Connection) -> None:

@@ -95,7 +95,8 @@ class MailSender:
             while self._claimed.qsize() >= self._settings.mail_connections:
                 self._hungry.clear()
                 await self._hungry.wait()
-            self._claim.learn(time.monotonic() - began)
+            if len(rows) == self._claim.size:
+                self._claim.learn(time.monotonic() - began)
 
     async def _send_for_ever(self) -> None:
         connection: SmtpConnection | None = None

@@ -129,7 +129,11 @@ async def connect(host: str, port: int) -> SmtpConnection:
     try:
         async with asyncio.timeout(TIMEOUT_S):
             _, made = await loop.create_connection(SmtpConnection, host, port)
-            await made.greet()
+            try:
+                await made.greet()
+            except BaseException:
+                made.close()
+                raise
     except (OSError, TimeoutError) as problem:
         raise SmtpError(f"{host}:{port}: {str(problem) or 'no answer in time'}") from problem
     return made

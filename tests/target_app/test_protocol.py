@@ -1,4 +1,4 @@
-"""Connections: a client that never ends its request's head does not hold one for ever."""
+"""Connections: a client that never ends its request does not hold one for ever."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Answers after a moment, with the time since the first byte."""
+    if scope["path"] == "/late":
+        while (await receive()).get("more_body"):
+            pass
     await asyncio.sleep(0.05)
     age = time.perf_counter() - scope["surge.received"]
     body = f"{age:.3f}".encode()
@@ -57,11 +60,19 @@ async def answered(client: Client) -> float:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_DEADLINE_S", 0.2)
+    monkeypatch.setattr(protocol, "RECEIVE_DEADLINE_S", 0.2)
 
 
-@pytest.mark.parametrize("bytes_sent", [b"", b"GET / HTTP/1.1\r\nhost: x\r\nslow: "])
-def test_a_head_that_does_not_end_is_hung_up_on(bytes_sent: bytes) -> None:
+@pytest.mark.parametrize(
+    "bytes_sent",
+    [
+        b"",
+        b"G",
+        b"GET / HTTP/1.1\r\nhost: x\r\nslow: ",
+        b"POST /late HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf",
+    ],
+)
+def test_a_request_that_does_not_end_is_hung_up_on(bytes_sent: bytes) -> None:
     async def scene(connect: Callable[[], Awaitable[Client]]) -> None:
         reader, writer = await connect()
         writer.write(bytes_sent)
