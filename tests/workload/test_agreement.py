@@ -82,15 +82,19 @@ def test_every_metric_is_compared_where_both_worlds_have_visits_for_it() -> None
 
 
 def test_throughput_counts_answers_a_second() -> None:
-    """1,000 in 100 s; failures are none."""
+    """1,000 in 100 s; a correct no is an answer, failures are none."""
+    declined = Observation(0, 0, 1, 0, 0, 0, S, Outcome.DECLINED, 200, Ending.TURNED_AWAY)
+    answered = summarize(History.of(("open_site",), [declined]), 100.0)
+    assert figure(answered, "open_site", "throughput") == pytest.approx(0.01)
     assert figure(world(1.0, failed=50), "open_site", "throughput") == pytest.approx(10.0)
     assert figure(world(1.0), "join_wave", "throughput") is None
 
 
 def test_a_record_of_no_length_has_no_figures() -> None:
     """A run that was interrupted at once."""
-    empty = summarize(History.of(("open_site",), []), 0.0)
-    assert [figure(empty, "open_site", metric) for metric in METRICS] == [None] * 4
+    for duration_s in (0.0, 10.0):
+        empty = summarize(History.of(("open_site",), []), duration_s)
+        assert [figure(empty, "open_site", metric) for metric in METRICS] == [None] * 4
 
 
 def test_a_world_that_fails_is_infinitely_slow() -> None:

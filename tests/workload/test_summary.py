@@ -62,7 +62,7 @@ def test_attempts_keep_response_from_intended_and_service_from_sent_start() -> N
 def test_failures_are_kept_apart_from_successes() -> None:
     """A fast 503 must not lower the percentile of the answers."""
     found = summary(
-        row(1, 0, 1, (0.0, 0.0, 0.001), Outcome.OVERLOADED),
+        row(1, 0, 1, (1.0, 1.0, 1.001), Outcome.OVERLOADED),
         row(1, 0, 2, (2.0, 2.0, 3.0), Outcome.ACCEPTED),
     )
     site = step(found, "open_site")
@@ -204,12 +204,27 @@ def test_offered_and_achieved_are_counted_by_second() -> None:
     assert site.achieved.tolist() == [0, 0, 1, 0, 0]
 
 
+def test_what_lies_outside_the_record_is_in_no_cell() -> None:
+    """Before its start, or after its end: a warm-up, or answers that came late."""
+    found = summary(
+        row(1, 0, 1, (9.5, 9.5, 12.0), Outcome.ACCEPTED),
+        row(2, 0, 1, (11.0, 11.0, 15.0), Outcome.ACCEPTED),
+        duration_s=5.0,
+        start_s=10.0,
+    )
+    site = step(found, "open_site")
+    assert site.offered.tolist() == [0, 1, 0, 0, 0]
+    assert site.achieved.tolist() == [0, 0, 1, 0, 0]
+
+
 def test_a_long_record_has_wider_cells() -> None:
-    """65 hours in at most CELLS cells of whole seconds."""
-    found = summary(row(1, 0, 1, (0, 0, 1), Outcome.ACCEPTED), duration_s=65 * 3600.0)
+    """65 hours in at most CELLS cells of whole seconds; the second cell begins at 65 s."""
+    rows = [row(v, 0, 1, (at, at, at), Outcome.ACCEPTED) for v, at in ((1, 64.9), (2, 65.1))]
+    found = summary(*rows, duration_s=65 * 3600.0)
     site = step(found, "open_site")
     assert found.cell_s == 65.0
     assert len(site.offered) == CELLS
+    assert site.offered[:3].tolist() == [1, 1, 0]
 
 
 def test_throughput_is_accepted_steps_a_second() -> None:

@@ -95,6 +95,7 @@ def test_what_a_service_had_counted_before_the_run_is_no_increase(tmp_path: Path
     """A target that has run for days: its counters are high at the first scrape."""
     found = telemetry(tmp_path, [(0.4, "s", {"a": 1000.0}), (1.4, "s", {"a": 1007.0})])
     assert found.increase("s", "a", 0.0, 2.0) == 7.0
+    assert found.increase("s", "a", 0.0, 0.4) == found.increase("s", "a", 0.4, 1.0) == 0.0
 
 
 def test_a_series_that_appears_later_began_at_zero(tmp_path: Path) -> None:
