@@ -59,8 +59,8 @@ class Design:
     low: tuple[float, ...] = (0.12, 0.24, 0.36)
     held_out: float = 0.75
     repeats: int = 1
-    pulse: int = 50
-    pulse_every_s: float = 0.5
+    pulse: int = 300
+    pulse_every_s: float = 3.0
     level_s: float = 20.0
     saturation_s: float = 12.0
     warm_up_s: float = 6.0

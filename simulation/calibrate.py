@@ -41,6 +41,8 @@ IDLE_SOURCES: Final = {
     "worker": ("worker", "process_cpu_seconds_total"),
     "worker_wakes": ("worker", "surge_loop_wakeups_total"),
 }
+#: A read's database CPU as a share of a flush's: one indexed row and no commit.
+READ_SHARE: Final = 0.25
 NETWORK_S: Final = 20e-6  # one way on loopback: two system calls' worth of kernel time
 
 
@@ -54,7 +56,8 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     if not runs:
         raise RecordError("calibration", [Fault("runs", "none", "give at least one run directory")])
     held = windows(runs)
-    lowest = min(runs, key=lambda run: run.offered_per_s)
+    steady = [run for run in runs if run.manifest.bending.pauses > 0] or runs
+    lowest = min(steady, key=lambda run: run.offered_per_s)
     quiet = [window for window in held if window.run is lowest]
     loop = _loop(held)
     idle = _idle(runs)
@@ -64,7 +67,8 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     flush = _flush_cpu(held)
     background = min(idle["database"] + idle["worker"], 0.5)
     slower = 1.0 / (1.0 - background)
-    steps = _steps(runs, held, quiet, loop, slower)
+    query_s = READ_SHARE * database["flush"] * slower
+    steps = _steps(runs, held, quiet, loop, slower, query_s)
     model = ServiceModel(
         steps=steps,
         wake_s=loop["wake"],
@@ -74,6 +78,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         flush_row_s=flush["row"] * slower,
         write_base_s=database["flush"] * slower,
         write_row_s=database["row"] * slower,
+        read=_read(quiet, loop, query_s),
         registry=_latency(held, "worker", "registry_client"),
         mail=_latency(held, "worker", "mail_sender"),
         mail_cpu_s=worker["mail"] * slower,
@@ -146,7 +151,10 @@ def _database(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
             for window in held
         ],
         {
-            "flush": [window.total("service", "surge_flushes_total") for window in held],
+            "flush": [
+                window.total("service", "surge_flushes_total") + READ_SHARE * _reads(window)
+                for window in held
+            ],
             "row": [window.total("service", "surge_batch_rows_sum") for window in held],
         },
     )
@@ -221,7 +229,12 @@ def _idle(runs: Sequence[Run]) -> dict[str, float]:
 
 
 def _steps(
-    runs: Sequence[Run], held: Sequence[Window], quiet: Sequence[Window], loop: Fit, slower: float
+    runs: Sequence[Run],
+    held: Sequence[Window],
+    quiet: Sequence[Window],
+    loop: Fit,
+    slower: float,
+    query_s: float,
 ) -> dict[str, StepCost]:
     """The warm cost of a request, shared out among the steps as their slices' CPU was."""
     buckets = merged_buckets(
@@ -241,7 +254,7 @@ def _steps(
             kind,
             before=shape_of(buckets, whole * share),
             after=constant(0.0) if kind == "plain" else shape_of(buckets, whole * (1 - share)),
-            query=_query(quiet, loop) if kind == "read" else constant(0.0),
+            query=constant(query_s if kind == "read" else 0.0),
         )
     return steps
 
@@ -253,15 +266,15 @@ def _slices_cpu(held: Sequence[Window], name: str) -> float | None:
     return cpu / answered if answered else None
 
 
-def _query(quiet: Sequence[Window], loop: Fit) -> Duration:
-    """How long a read holds its connection, less the wake-up that ends it (quiet level)."""
+def _read(quiet: Sequence[Window], loop: Fit, query_s: float) -> Duration:
+    """How long a read holds its connection at the quiet level, less its CPU and the wake-up."""
     name = "surge_station_service_seconds"
     buckets = merged_buckets(quiet, "service", name, station="connection_pool")
     held = sum(w.total("service", f"{name}_sum", station="connection_pool") for w in quiet)
     count = sum(_reads(w) for w in quiet)
     if not count:
         return constant(0.0)
-    return shape_of(buckets, max(held / count - loop["wake"], 0.3 * held / count))
+    return shape_of(buckets, max(held / count - loop["wake"] - query_s, 0.1 * held / count))
 
 
 def _latency(held: Sequence[Window], source: str, station: str) -> Duration:

@@ -104,6 +104,7 @@ C_MOST_OUT: Final = 62  # no event causes more events, or takes more places, tha
 C_GENERATOR_WAKE: Final = 63  # ns that the sleeping generator costs to wake
 C_WORKER_WAKE: Final = 64  # ns that the sleeping worker process costs to wake
 C_WORKER_UNTIL: Final = 65  # when it will have done what it has
+C_READ_TABLE: Final = 66  # what a read takes beside its CPU
 CELLS: Final = 72
 
 # ---- a visit -------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class ServiceModel:
     write_base_s: float = 0.0  # database CPU of a flush, and of a row of it
     write_row_s: float = 0.0
     commit: Duration = field(default_factory=lambda: constant(0.0))  # flush of the log
+    read: Duration = field(default_factory=lambda: constant(0.0))  # of a read, beside its CPU
     registry: Duration = field(default_factory=lambda: constant(0.0))  # the ministry's answer
     check_cpu_s: float = 0.0  # worker CPU of a check
     decision_s: float = 0.0  # database CPU of storing a decision

@@ -13,7 +13,7 @@ from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
 from simulation.places import drop_job, take_job
 from simulation.slices import drawn_demand
-from workload.draws import COMMIT, QUERY, draw, quantile
+from workload.draws import COMMIT, QUERY, READ, draw, quantile
 
 # ---- write batcher -------------------------------------------------------------------------------
 
@@ -103,7 +103,9 @@ def connection_wanted(w: World, loop: int, now: int, job: int) -> None:
 def query_starts(w: World, now: int, job: int) -> None:
     """A job has a connection: its query goes to the database."""
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
-    done = database(w, now, drawn_demand(w, job, at.R_QUERY, QUERY))
+    chance = draw(w.cells[at.C_SEED], who, step, number, READ)
+    beside = quantile(w.tables, w.cells[at.C_READ_TABLE], chance)
+    done = database(w, now, drawn_demand(w, job, at.R_QUERY, QUERY)) + beside
     count_service(w, at.CONNECTION_POOL, now, now - w.jobs[job + at.J_SINCE], done - now)
     post(w, done, code_of(at.QUERY_DONE, who, step, number), job)
 

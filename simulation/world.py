@@ -149,6 +149,7 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_WRITE_BASE: _ns(model.write_base_s * cpu),
         at.C_WRITE_ROW: _ns(model.write_row_s * cpu),
         at.C_COMMIT_TABLE: tables.add(model.commit),
+        at.C_READ_TABLE: tables.add(model.read),
         at.C_CAP: _cap_of_a_worker(deployment),
         at.C_SHED_DELAY: _ns(deployment.shed_delay_s),
         at.C_SHED_COST: _ns(model.shed_s * cpu),

@@ -52,6 +52,7 @@ SUPPORT: Final = 16
 STALL: Final = 17
 PHOTO: Final = 18
 LOT: Final = 19
+READ: Final = 20  # what a read takes beside its CPU
 
 
 def to_word(value: int) -> int:
