@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from harness.report.kept_summary import read_summary
+from harness.report.kept_summary import read_summary, read_verdicts
 from loadtests.junit import is_measurable
 from workload import agreement as agreements
 from workload.agreement import Agreement, agreement_from
@@ -40,7 +40,10 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run directory. ``laws_broken``: None where there was no history to hold them against."""
+    """One run directory. ``laws_broken``: None where there was no history to hold them against.
+
+    ``recorded``: the verdicts of its summary.json.
+    """
 
     name: str
     manifest: Manifest
@@ -50,6 +53,7 @@ class RunRecord:
     telemetry: Telemetry | None = None
     laws_broken: tuple[str, ...] | None = None
     missing: tuple[str, ...] = ()
+    recorded: tuple[Verdict, ...] = ()
 
     @property
     def status(self) -> str:
@@ -63,6 +67,11 @@ class RunRecord:
         laws = tuple(f"a law is broken: {found}" for found in self.laws_broken or ())
         known = self.manifest.reasons
         return (*known, *(reason for reason in laws if reason not in known))
+
+    @property
+    def who(self) -> str:
+        """Who answered: a service, or its model."""
+        return "the service" if self.manifest.kind == "measured" else "the model of the service"
 
     @property
     def planned_s(self) -> float:
@@ -94,6 +103,8 @@ class RunRecord:
 
     @property
     def _judged(self) -> tuple[Verdict, ...]:
+        if self.manifest.kind != "measured":
+            return self.recorded  # they know which steps of the model are uncalibrated
         if self.scenario is None or self.summary is None:
             return ()
         facts = MeasuredFacts(self.summary, self.telemetry)
@@ -237,7 +248,10 @@ def read_run_record(directory: Path) -> RunRecord:
         summary = summarize(history, _duration_s(manifest, history), hours)
     laws = tuple(broken(history)) if history is not None else None
     name = directory.resolve().name
-    return RunRecord(name, manifest, scenario, history, summary, telemetry, laws, tuple(missing))
+    recorded = read_verdicts(kept) if kept.is_file() else ()
+    return RunRecord(
+        name, manifest, scenario, history, summary, telemetry, laws, tuple(missing), recorded
+    )
 
 
 def _duration_s(manifest: Manifest, history: History) -> float:

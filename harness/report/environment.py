@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from harness.report.dossier import Dossier, RunRecord
 from harness.report.units import NOTHING, count, digits, moment, plural, rate, seconds, share, words
+from workload.telemetry import Telemetry
 
 SETTINGS: Final = (
     "workers", "lanes", "batch_rows", "pool", "identity_check", "admission", "in_flight_cap",
@@ -57,10 +60,18 @@ def _of_run(run: RunRecord) -> Iterator[tuple[str, str]]:
         "cores, memory",
         f"{machine.get('cores', NOTHING)}, {machine.get('memory_gib', NOTHING)} GiB",
     )
+    if run.telemetry is not None:
+        yield "speed probe", _speed(run.telemetry)
     yield "system", str(machine.get("system", NOTHING))
     yield "versions", ", ".join(f"{k} {v}" for k, v in manifest.versions.items()) or NOTHING
     yield "generator", _generator(manifest.generator)
     yield from _capacity(manifest.capacity)
+
+
+def _speed(telemetry: Telemetry) -> str:
+    """How fast the machine was just then: a fixed piece of work, once a second, the median."""
+    probe = telemetry.samples.get(("generator", "surge_speed_probe_seconds"))
+    return seconds(float(np.median(probe[1]))) if probe else NOTHING
 
 
 def _generator(said: Mapping[str, Any]) -> str:

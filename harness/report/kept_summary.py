@@ -1,7 +1,8 @@
-"""A Summary back from its summary.json, for run directories that came without their history."""
+"""A Summary, and verdicts, back from the JSON that they were written as."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ import numpy as np
 from workload.errors import Fault, RecordError
 from workload.histogram import Histogram
 from workload.manifest import read_json
+from workload.objective import Answer, Verdict, parse_objective
 from workload.summary import SCHEMA_NAME, StepSummary, Summary
 
 
 def read_summary(path: Path) -> Summary:
-    """The inverse of `Summary.to_json`; RecordError when a key is missing or damaged."""
+    """The inverse of `Summary.to_json`, for runs that came without their history.
+
+    RecordError when a key is missing or damaged.
+    """
     raw = read_json(path, SCHEMA_NAME)
     try:
         checkpoints = {
@@ -53,3 +58,20 @@ def _step(name: str, raw: Mapping[str, Any]) -> StepSummary:
         offered=np.asarray(raw["offered"], dtype=np.int64),
         achieved=np.asarray(raw["achieved"], dtype=np.int64),
     )
+
+
+def read_verdicts(path: Path) -> tuple[Verdict, ...]:
+    """What was judged when the run was made; () when its summary.json judges nothing."""
+    return tuple(verdict_from(row) for row in read_json(path, SCHEMA_NAME).get("objectives", ()))
+
+
+def verdict_from(row: Mapping[str, Any]) -> Verdict:
+    """The inverse of `Verdict.to_json`. JSON has null for NaN and for infinity.
+
+    An unknown value is NaN; one that was missed by null took for ever.
+    """
+    answer, value, margin = Answer(row["verdict"]), row["value"], row["margin"]
+    if value is None:
+        value = math.inf if answer is Answer.MISSED else math.nan
+    margin = math.nan if margin is None else margin
+    return Verdict(parse_objective(row["text"]), answer, value, margin, row.get("why", ""))

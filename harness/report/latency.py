@@ -149,7 +149,8 @@ def throughput_plot(run: RunRecord) -> Plot | None:
     summary, flow = run.summary, throughput(run)
     if summary is None or flow is None or not summary.steps:
         return None
-    said = "The service fell behind" if flow.share < KEPT_UP else "The service kept up"
+    pace = "fell behind" if flow.share < KEPT_UP else "kept up"
+    said = f"{run.who[0].upper()}{run.who[1:]} {pace}"
     if run.status != "complete":
         said = f"Not to be judged, the run is {run.status}"
     offered_per_s = digits(flow.offered_per_s)

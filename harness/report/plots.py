@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MultipleLocator, NullLocator
 from numpy.typing import NDArray
 
 from harness.report.canvas import (
@@ -48,6 +48,9 @@ def offered_achieved(
     arrivals_s: float,
 ) -> Plot:
     """Steps begun and steps answered, a second, over the time of the run (cells of ``cell_s``)."""
+    seen = np.flatnonzero(offered + achieved)
+    used = max(int(seen[-1]) + 1 if len(seen) else 1, math.ceil(arrivals_s / cell_s))
+    offered, achieved = offered[:used], achieved[:used]
     wide = max(1, math.ceil(len(offered) / MOST_CELLS))
     pads = -len(offered) % wide
     begun, answered = (
@@ -65,12 +68,28 @@ def offered_achieved(
         axes.step(at, answered, where="post", color=SERIES[0], label="answered")
         axes.step(at, begun, where="post", color=INK, linewidth=1.0, linestyle=DASHES[1],
                   label="begun (offered)")  # fmt: skip
-        axes.set(ylabel="steps a second", xlabel="seconds since the doors opened")
+        axes.set(ylabel="steps a second")
         axes.set_ylim(0, max(float(begun.max()), float(answered.max()), 1.0) * 1.12)
-        axes.set_xlim(0, max(float(at[-1]) + wide * cell_s, 1.0))
+        _time_axis(axes, max(float(at[-1]) + wide * cell_s, 1.0))
         _mark(axes, arrivals_s, "arrivals end")
         axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.15))
     return Plot(title, told, drawing.svg)
+
+
+def _time_axis(axes: Axes, end_s: float) -> None:
+    """Seconds, minutes or hours, whatever reads best."""
+    per, unit = next((p, u) for p, u in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
+                     if end_s >= 5 * p or p == 1)  # fmt: skip
+    axes.set_xlim(0, end_s)
+    axes.xaxis.set_major_locator(MultipleLocator(per * _round_step(end_s / per / 8)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: digits(value / per)))
+    axes.set_xlabel(f"{unit} since the doors opened")
+
+
+def _round_step(wanted: float) -> float:
+    """The first of 1, 2, 5, 10, 20, … that is not smaller, or 0.5 and so on below 1."""
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= wanted)
 
 
 def _mark(axes: Axes, at: float, what: str) -> None:
@@ -147,10 +166,10 @@ def depths(
         for number, (queue, depth) in enumerate(queues.items()):
             axes.step(at, depth, where="post", color=SERIES[number], linestyle=DASHES[number],
                       label=f"{queue} (peak {count(depth.max())})")  # fmt: skip
-        axes.set(ylabel="waiting", xlabel="seconds since the doors opened")
+        axes.set(ylabel="waiting")
         top = max(float(depth.max()) for depth in queues.values())
         axes.set_ylim(0, max(top, 1.0) * 1.12)
-        axes.set_xlim(0, float(at[-1]))
+        _time_axis(axes, float(at[-1]))
         _mark(axes, arrivals_s, "arrivals end")
         axes.legend(loc="upper right", ncols=3, bbox_to_anchor=(1.0, 1.17))
     return Plot(title, told, drawing.svg)

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from harness.report.kept_summary import verdict_from
 from harness.report.units import NOTHING, count, seconds, share, signed
 from workload.manifest import Bending
-from workload.objective import Answer, Verdict, parse_objective
+from workload.objective import Answer, Verdict
 from workload.scenario import Scenario
 
 WITHHELD: Final = "withheld"
@@ -30,14 +31,11 @@ def verdicts(raw: Mapping[str, Any]) -> list[Verdict]:
 
 
 def _verdict(row: Mapping[str, Any], *, peaks: bool) -> Verdict:
-    objective = parse_objective(row["text"])
-    if peaks and objective.kind in ("latency", "success"):
+    verdict = verdict_from(row)
+    if peaks and verdict.objective.kind in ("latency", "success"):
         why = "some replications collapse and some do not: no figure stands for both"
-        return Verdict(objective, Answer.UNKNOWN, math.nan, math.nan, why)
-    answer, value, margin = Answer(row["verdict"]), row["value"], row["margin"]
-    if value is None:  # JSON has neither: an unknown is NaN, a missed one took for ever
-        value = math.inf if answer is Answer.MISSED else math.nan
-    return Verdict(objective, answer, value, math.nan if margin is None else margin, row["why"])
+        return Verdict(verdict.objective, Answer.UNKNOWN, math.nan, math.nan, why)
+    return verdict
 
 
 def is_bent(raw: Mapping[str, Any], scenario: Scenario | None) -> bool:

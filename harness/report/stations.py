@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.report.dossier import RunRecord
-from harness.report.units import rate, seconds, share, visitors, words
+from harness.report.units import NOTHING, rate, seconds, share, visitors, words
 from workload.facts import QUEUES
 from workload.telemetry import Telemetry, bucket_quantile
 
@@ -43,17 +43,18 @@ Instants = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Station:
-    """Figures of a station, seconds. ``utilisation``: None where its capacity is not known.
+    """Figures of a station. ``utilisation``: None where its capacity is not known.
 
-    ``basis``: what the utilisation is a share of, in words. ``peak``: of the busiest five seconds.
+    The p95 are upper bounds of buckets, as texts, because the last bucket has none. ``basis``:
+    what the utilisation is a share of, in words. ``peak``: of the busiest five seconds.
     """
 
     name: str
     served: float
     wait_mean_s: float
-    wait_p95_s: float
+    wait_p95: str
     service_mean_s: float
-    service_p95_s: float
+    service_p95: str
     utilisation: float | None
     peak: float | None
     basis: str
@@ -197,9 +198,9 @@ def stations_of(run: RunRecord) -> list[Station]:
     found = [_station(run.telemetry, name, end_s, busiest.get(name)) for name in NAMES]
     rows = [station for station in found if station.served]
     if "system_core" in busiest and rows:
-        nan = math.nan
         mean, peak, basis = busiest["system_core"]
-        rows.append(Station("system_core", nan, nan, nan, nan, nan, mean, peak, basis))
+        nothing: tuple[float, str] = (math.nan, NOTHING)
+        rows.append(Station("system_core", math.nan, *nothing, *nothing, mean, peak, basis))
     return rows
 
 
@@ -227,21 +228,23 @@ def _station(
         name=name,
         served=served,
         wait_mean_s=total(f"{WAIT}_sum") / waited if waited else math.nan,
-        wait_p95_s=_quantile(telemetry, WAIT, name, end_s),
+        wait_p95=_quantile(telemetry, WAIT, name, end_s),
         service_mean_s=total(f"{SERVICE}_sum") / served if served else math.nan,
-        service_p95_s=_quantile(telemetry, SERVICE, name, end_s),
+        service_p95=_quantile(telemetry, SERVICE, name, end_s),
         utilisation=busy[0] if busy else None,
         peak=busy[1] if busy else None,
         basis=busy[2] if busy else "capacity not told",
     )
 
 
-def _quantile(telemetry: Telemetry, metric: str, station: str, end_s: float) -> float:
+def _quantile(telemetry: Telemetry, metric: str, station: str, end_s: float) -> str:
     merged: dict[float, float] = {}
     for source in telemetry.sources():
         for bound, seen in telemetry.buckets(source, metric, 0.0, end_s, station=station):
             merged[bound] = merged.get(bound, 0.0) + seen
-    return bucket_quantile(sorted(merged.items()), 0.95)
+    bound = bucket_quantile(sorted(merged.items()), 0.95)
+    last = max((held for held in merged if not math.isinf(held)), default=math.nan)
+    return f"> {seconds(last)}" if math.isinf(bound) else seconds(bound)
 
 
 def bottleneck_of(stations: list[Station], run: RunRecord) -> Bottleneck:

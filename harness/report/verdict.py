@@ -105,7 +105,7 @@ def _run_part(run: RunRecord | None) -> tuple[str, str] | None:
     total = plural(len(verdicts), "objective")
     if missed:
         worst = min(missed, key=lambda verdict: verdict.margin)
-        return BAD, f"the service missed {len(missed)} of {total} {load}: {shortfall(worst)}"
+        return BAD, f"{run.who} missed {len(missed)} of {total} {load}: {shortfall(worst)}"
     if unknown:
         first = unknown[0]
         said = f"{len(unknown)} of {total} can't be judged {load}"
@@ -113,7 +113,7 @@ def _run_part(run: RunRecord | None) -> tuple[str, str] | None:
     which = "the one objective" if len(verdicts) == 1 else f"all {total}"
     if run.not_measurable:
         which += " that a run can answer"
-    return GOOD, f"the service met {which} {load}"
+    return GOOD, f"{run.who} met {which} {load}"
 
 
 def _projection_part(dossier: Dossier) -> tuple[str, str] | None:
@@ -209,7 +209,7 @@ def groups(dossier: Dossier) -> list[ObjectiveGroup]:
     run = dossier.judged
     if run:
         void = run.status != "complete"
-        title = f"Measured: {run.name}, {visitors(run.visitors_per_s)}"
+        title = f"{run.manifest.kind.capitalize()}: {run.name}, {visitors(run.visitors_per_s)}"
         asked = () if dossier.projection else run.not_measurable
         rows = [_row(verdict, void=void) for verdict in (*run.verdicts, *asked)]
         found.append(ObjectiveGroup(title, tuple(rows)))

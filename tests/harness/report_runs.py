@@ -1,15 +1,18 @@
-"""Hand-made run directories for the tests of the report: small, exact, with faults to plant.
+"""Hand-made run directories for the tests of the report, with faults to plant; its words.
 
 Visitors come ten a second and walk the scenario `smoke`. Every figure in the files is chosen here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from harness.report import write_report
 from workload.history import History, Observation, write_history
 from workload.manifest import Bending, Manifest, write_json
 from workload.scenario import Scenario, load_scenario
@@ -266,3 +269,45 @@ def verdict_row(text: str, verdict: str, value: float) -> Mapping[str, Any]:
     """A judged objective, as JSON."""
     why = "more replications are needed" if verdict == "unknown" else ""
     return {"text": text, "verdict": verdict, "value": value, "margin": 0.5, "why": why}
+
+
+class Words(HTMLParser):
+    """The text of a page, section by section, as one line each."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.of: dict[str, str] = {}
+        self.headings: list[int] = []
+        self._section = "head"
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "section":
+            self._section = named.get("id") or ""
+        elif re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        self._add(" ")
+
+    def handle_data(self, data: str) -> None:
+        self._add(data)
+
+    def _add(self, text: str) -> None:
+        held = self.of.get(self._section, "") + text
+        self.of[self._section] = re.sub(r"\s+", " ", held)
+
+
+def words_of(*paths: Path) -> Words:
+    """The words of the report of these paths."""
+    page = write_report(paths, paths[0].parent / "report.html").read_text()
+    return Words(page)
+
+
+def write_demo(folder: Path) -> Path:
+    """A folder as `surge demo` leaves it: levels, model errors, a projection, the report."""
+    write_run(folder / "low-1", Story(visitors=100, lasted_s=15))
+    write_run(folder / "held-out-1", Story(began_unix=1_790_000_100.0))
+    write_agreement(folder)
+    write_projection(folder, collapses=0, replications=10)
+    write_report([folder], folder / "report.html")
+    return folder

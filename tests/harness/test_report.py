@@ -2,7 +2,7 @@
 
 import json
 import re
-from html.parser import HTMLParser
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,13 +11,9 @@ import pytest
 
 from harness import cli
 from harness.report import write_report
-from tests.harness.report_runs import (
-    Story,
-    write_agreement,
-    write_projection,
-    write_run,
-)
+from tests.harness.report_runs import Story, Words, words_of, write_demo, write_run
 from workload.errors import RecordError
+from workload.manifest import read_manifest
 
 ANSWER = {
     "type": "object",
@@ -41,47 +37,10 @@ SECTIONS = (
 )  # fmt: skip
 
 
-class Words(HTMLParser):
-    """The text of a page, section by section, as one line each."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.of: dict[str, str] = {}
-        self.headings: list[int] = []
-        self._section = "head"
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        if tag == "section":
-            self._section = named.get("id") or ""
-        elif re.fullmatch(r"h[1-6]", tag):
-            self.headings.append(int(tag[1]))
-        self._add(" ")
-
-    def handle_data(self, data: str) -> None:
-        self._add(data)
-
-    def _add(self, text: str) -> None:
-        held = self.of.get(self._section, "") + text
-        self.of[self._section] = re.sub(r"\s+", " ", held)
-
-
-def words_of(*paths: Path) -> Words:
-    page = write_report(paths, paths[0].parent / "report.html").read_text()
-    return Words(page)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `surge demo` leaves it: levels, model errors, a projection; with its report."""
-    folder = tmp_path_factory.mktemp("runs") / "demo"
-    write_run(folder / "low-1", Story(visitors=100, lasted_s=15))
-    write_run(folder / "held-out-1", Story(began_unix=1_790_000_100.0))
-    write_agreement(folder)
-    write_projection(folder, collapses=0, replications=10)
-    write_report([folder], folder / "report.html")
-    return folder
+    """A folder as `surge demo` leaves it, with its report."""
+    return write_demo(tmp_path_factory.mktemp("runs") / "demo")
 
 
 @pytest.fixture(scope="module")
@@ -262,71 +221,6 @@ def test_no_bottleneck_is_made_up(tmp_path: Path) -> None:
     )
 
 
-def test_predictions_outside_of_the_band_stand_out(words: Words) -> None:
-    """Signed, beside the noise, with the held-out level apart."""
-    found = words.of["agreement"]
-    assert (
-        "On unseen load 5 of 6 predictions lie in their band; the worst is p95 of register, +52 %"
-        in found
-    )
-    assert "62 visitors a second (held out: the model had not seen it)" in found
-    assert "p95 20 ms ±3 % 30.4 ms +52 % outside" in found
-    assert "Saturation: predicted 90/s, measured 100/s, error −10 %." in found
-    assert "p95 +52 % (register)" in words.of["projection"]
-    assert "the worst p95 of register (+52 %)" in words.of["next"]
-
-
-def test_a_projection_that_was_never_checked_says_so(tmp_path: Path) -> None:
-    """Above its figures, in the verdict, and among the limits."""
-    write_projection(tmp_path, collapses=0, replications=10)
-    words = words_of(tmp_path / "projection.json")
-    for section in ("verdict", "projection"):
-        assert "how far this projection may be trusted is not known" in words.of[section]
-    assert "never compared with a measurement" in words.of["limits"]
-    assert "Missing: there is no run directory" in words.of["validity"]
-
-
-def test_two_peaks_are_never_averaged(tmp_path: Path) -> None:
-    """Five of ten replications collapse: the chance is shown, and no mean across both."""
-    write_run(tmp_path / "demo" / "held-out-1")
-    write_projection(tmp_path / "demo", collapses=5, replications=10)
-    words = words_of(tmp_path / "demo")
-    assert "it collapses in 5 of 10 replications" in words.of["verdict"]
-    found = words.of["projection"]
-    assert "its probability is between 19 % and 81 % (95 %)" in found
-    assert "Two outcomes are possible." in found
-    for mean in ("2.22 ms", "31 ms", "87.1 %", "123 ms", "1,400,000"):
-        assert mean not in found
-    assert "withheld" in found
-    assert "? unknown" in words.of["verdict"].partition("Projected")[2]
-
-
-def test_figures_of_one_outcome_are_shown(words: Words) -> None:
-    """The same figures, where no replication collapsed."""
-    found = words.of["projection"]
-    for figure in ("2.22 ms", "31 ms", "87.1 %", "123 ms", "1,400,000", "−2.2 %", "never"):
-        assert figure in found
-    assert "input: the demand" in found
-    assert "they are inputs, and that they come out again shows no agreement" in found
-
-
-def test_an_uncalibrated_step_is_marked(words: Words) -> None:
-    """By a callout, beside its figures, and as something to do."""
-    assert "Uncalibrated: await identity." in words.of["projection"]
-    assert "await identity uncalibrated" in words.of["projection"]
-    assert "Calibrate await identity: drive longer" in words.of["next"]
-
-
-def test_nothing_published_is_held_against_a_bent_projection(tmp_path: Path) -> None:
-    """Five minutes of the opening are another wave than the one of 2020."""
-    write_run(tmp_path / "demo" / "held-out-1")
-    bending = {"window_s": [0, 5], "thin": 1.0, "population": None, "speed": 1.0, "pauses": 1.0}
-    write_projection(tmp_path / "demo", collapses=0, replications=10, bending=bending)
-    found = words_of(tmp_path / "demo").of["projection"]
-    assert "nothing published compares with it" in found
-    assert "1,432,133" not in found
-
-
 @pytest.mark.parametrize(
     ("lost", "section", "said"),
     [
@@ -345,6 +239,22 @@ def test_a_missing_part_is_named_as_missing(
     assert said in words.of[section]
     assert f"run run lacks {lost.replace('-0', '-*')}" in words.of["validity"]
     assert "register" in words.of["latency"]
+
+
+def test_a_simulated_run_keeps_the_verdicts_of_its_model(tmp_path: Path) -> None:
+    """Only they know that a step was uncalibrated; what answered was no service."""
+    run = write_run(tmp_path / "trace")
+    manifest = replace(read_manifest(run), kind="simulated")
+    manifest.write(run)
+    summary = json.loads((run / "summary.json").read_text())
+    why = "the step is uncalibrated"
+    row = {"text": "p(95) register < 250ms", "verdict": "unknown", "value": None, "margin": None}
+    (run / "summary.json").write_text(json.dumps({**summary, "objectives": [{**row, "why": why}]}))
+    words = words_of(run)
+    assert "1 of 1 objective can't be judged at 10 visitors a second" in words.of["verdict"]
+    assert why in words.of["verdict"]
+    assert "Simulated: trace" in words.of["verdict"]
+    assert "The model of the service kept up" in words.of["throughput"]
 
 
 def test_without_a_history_the_summary_of_the_run_is_shown(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""What the report says of a model: its errors beside every projection, no mean across two peaks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.harness.report_runs import Words, words_of, write_demo, write_projection, write_run
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
+    """The report of a folder as `surge demo` leaves it."""
+    folder = write_demo(tmp_path_factory.mktemp("runs") / "demo")
+    return Words((folder / "report.html").read_text())
+
+
+def test_predictions_outside_of_the_band_stand_out(words: Words) -> None:
+    """Signed, beside the noise, with the held-out level apart."""
+    found = words.of["agreement"]
+    assert (
+        "On unseen load 5 of 6 predictions lie in their band; the worst is p95 of register, +52 %"
+        in found
+    )
+    assert "62 visitors a second (held out: the model had not seen it)" in found
+    assert "p95 20 ms ±3 % 30.4 ms +52 % outside" in found
+    assert "Saturation: predicted 90/s, measured 100/s, error −10 %." in found
+    assert "p95 +52 % (register)" in words.of["projection"]
+    assert "the worst p95 of register (+52 %)" in words.of["next"]
+
+
+def test_a_projection_that_was_never_checked_says_so(tmp_path: Path) -> None:
+    """Above its figures, in the verdict, and among the limits."""
+    write_projection(tmp_path, collapses=0, replications=10)
+    words = words_of(tmp_path / "projection.json")
+    for section in ("verdict", "projection"):
+        assert "how far this projection may be trusted is not known" in words.of[section]
+    assert "never compared with a measurement" in words.of["limits"]
+    assert "Missing: there is no run directory" in words.of["validity"]
+
+
+def test_two_peaks_are_never_averaged(tmp_path: Path) -> None:
+    """Five of ten replications collapse: the chance is shown, and no mean across both."""
+    write_run(tmp_path / "demo" / "held-out-1")
+    write_projection(tmp_path / "demo", collapses=5, replications=10)
+    words = words_of(tmp_path / "demo")
+    assert "it collapses in 5 of 10 replications" in words.of["verdict"]
+    found = words.of["projection"]
+    assert "its probability is between 19 % and 81 % (95 %)" in found
+    assert "Two outcomes are possible." in found
+    for mean in ("2.22 ms", "31 ms", "87.1 %", "123 ms", "1,400,000"):
+        assert mean not in found
+    assert "withheld" in found
+    assert "? unknown" in words.of["verdict"].partition("Projected")[2]
+
+
+def test_figures_of_one_outcome_are_shown(words: Words) -> None:
+    """The same figures, where no replication collapsed."""
+    found = words.of["projection"]
+    for figure in ("2.22 ms", "31 ms", "87.1 %", "123 ms", "1,400,000", "−2.2 %", "never"):
+        assert figure in found
+    assert "input: the demand" in found
+    assert "they are inputs, and that they come out again shows no agreement" in found
+
+
+def test_an_uncalibrated_step_is_marked(words: Words) -> None:
+    """By a callout, beside its figures, and as something to do."""
+    assert "Uncalibrated: await identity." in words.of["projection"]
+    assert "await identity uncalibrated" in words.of["projection"]
+    assert "Calibrate await identity: drive longer" in words.of["next"]
+
+
+def test_nothing_published_is_held_against_a_bent_projection(tmp_path: Path) -> None:
+    """Five minutes of the opening are another wave than the one of 2020."""
+    write_run(tmp_path / "demo" / "held-out-1")
+    bending = {"window_s": [0, 5], "thin": 1.0, "population": None, "speed": 1.0, "pauses": 1.0}
+    write_projection(tmp_path / "demo", collapses=0, replications=10, bending=bending)
+    found = words_of(tmp_path / "demo").of["projection"]
+    assert "nothing published compares with it" in found
+    assert "1,432,133" not in found
