@@ -1,16 +1,44 @@
-"""The compiled engine's calendar: a 4-ary heap of events, ordered by (time, code).
+"""The compiled engine's calendar: a heap for what may happen any time, rings for patience.
 
-An entry is three cells side by side, (time, code, ref): a comparison and a move touch one line of
-the processor's cache. The children of entry n are 4n + 1 .. 4n + 4.
+Heap: 4-ary, ordered by (time, code); the children of entry n are 4n + 1 .. 4n + 4. An entry is
+three cells side by side, (time, code, ref): a comparison touches one line of the processor's cache.
+
+Rings: most events at a nation's opening are timeouts of attempts that were answered long ago. A
+step's timeout always lies equally far ahead, so its timeouts come in order, and a ring of them
+needs no heap: an entry is put behind the last one (before those of the same instant with a higher
+code). The patience for a mail is the same for everybody, too. ``rings`` holds them side by side;
+``ends`` the place of the first entry and the number of entries of each.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from simulation import layout as at
 from simulation.compilation import machine_code
 
 ENTRY: Final = 3
+NO_RING: Final = -1
+SPARE: Final = 8  # entries that a ring keeps free: more than one event puts on it
+
+# Cells of ``state``.
+SIZE: Final = 0  # entries on the heap
+RING: Final = 1  # the ring whose first event comes first, or NO_RING
+TIGHT: Final = 2  # 1: a ring needs more room
+COME: Final = 3  # people who have arrived
+STATE: Final = 4
+
+
+class Calendar(NamedTuple):
+    """What lies ahead; int64 arrays."""
+
+    heap: Any
+    rings: Any
+    ends: Any
+    state: Any
 
 
 @machine_code()
@@ -52,3 +80,134 @@ def pop(heap: Any, size: int) -> None:
         place = best // ENTRY
     here = place * ENTRY
     heap[here], heap[here + 1], heap[here + 2] = time, code, ref
+
+
+@machine_code()
+def put(c: Calendar, time: int, code: int, ref: int) -> None:
+    """Put an event on the calendar; TIGHT is set where room gets scarce."""
+    kind = code >> at.KIND_SHIFT
+    if kind >= at.TIMEOUT:
+        step = (code >> at.STEP_SHIFT) & at.STEP_MASK
+        ring = 2 * step + kind - at.TIMEOUT
+        put_on_ring(c, ring, time, code, ref)
+        first = c.state[RING]
+        if first == NO_RING or is_earlier(c.rings, head(c, ring), head(c, first)):
+            c.state[RING] = ring
+    else:
+        push(c.heap, c.state[SIZE], time, code, ref)
+        c.state[SIZE] += 1
+
+
+@machine_code()
+def put_on_ring(c: Calendar, ring: int, time: int, code: int, ref: int) -> None:
+    """Put an event on a ring that has room; no earlier than the events that are on it."""
+    room = room_of(c)
+    first, count = c.ends[2 * ring], c.ends[2 * ring + 1]
+    place = count
+    while place > 0:
+        before = (ring * room + ((first + place - 1) & (room - 1))) * ENTRY
+        if c.rings[before] < time or c.rings[before + 1] < code:
+            break
+        here = (ring * room + ((first + place) & (room - 1))) * ENTRY
+        for cell in range(ENTRY):
+            c.rings[here + cell] = c.rings[before + cell]
+        place -= 1
+    here = (ring * room + ((first + place) & (room - 1))) * ENTRY
+    c.rings[here], c.rings[here + 1], c.rings[here + 2] = time, code, ref
+    c.ends[2 * ring + 1] = count + 1
+    if count + SPARE > room:
+        c.state[TIGHT] = 1
+
+
+@machine_code()
+def is_next_on_ring(c: Calendar) -> bool:
+    """Whether the first event of all is on a ring."""
+    ring = c.state[RING]
+    if ring == NO_RING or c.state[SIZE] == 0:
+        return bool(ring != NO_RING)
+    here = head(c, ring)
+    time = c.rings[here]
+    return bool(time < c.heap[0] or (time == c.heap[0] and c.rings[here + 1] < c.heap[1]))
+
+
+@machine_code()
+def take_from_heap(c: Calendar) -> None:
+    """Take the first event off the heap (the caller has read it)."""
+    pop(c.heap, c.state[SIZE])
+    c.state[SIZE] -= 1
+
+
+@machine_code()
+def take_from_ring(c: Calendar) -> None:
+    """Take the first event off its ring (the caller has read it), and find the next first ring."""
+    ring = c.state[RING]
+    c.ends[2 * ring] = (c.ends[2 * ring] + 1) & (room_of(c) - 1)
+    c.ends[2 * ring + 1] -= 1
+    best = NO_RING
+    for other in range(len(c.ends) // 2):
+        if c.ends[2 * other + 1] > 0 and (
+            best == NO_RING or is_earlier(c.rings, head(c, other), head(c, best))
+        ):
+            best = other
+    c.state[RING] = best
+
+
+@machine_code()
+def room_of(c: Calendar) -> int:
+    """Entries that a ring has room for, a power of two."""
+    return len(c.rings) * 2 // len(c.ends) // ENTRY
+
+
+@machine_code()
+def head(c: Calendar, ring: int) -> int:
+    """Where the first entry of a ring lies."""
+    place: int = ring * room_of(c) + c.ends[2 * ring]
+    return place * ENTRY
+
+
+@machine_code()
+def is_earlier(cells: Any, here: int, there: int) -> bool:
+    """Whether the entry at one place comes before the one at another."""
+    return bool(
+        cells[here] < cells[there]
+        or (cells[here] == cells[there] and cells[here + 1] < cells[there + 1])
+    )
+
+
+# ---- in Python: making room ----------------------------------------------------------------------
+
+
+def new_calendar(steps: int) -> Calendar:
+    """Nothing lies ahead."""
+    rings, room = 2 * steps, 1 << 12
+    state = np.zeros(STATE, dtype=np.int64)
+    state[RING] = NO_RING
+    return Calendar(
+        np.zeros(ENTRY << 16, dtype=np.int64),
+        np.zeros(rings * room * ENTRY, dtype=np.int64),
+        np.zeros(2 * rings, dtype=np.int64),
+        state,
+    )
+
+
+def with_room(c: Calendar, most: int) -> Calendar:
+    """The same calendar, with twice the room where less than ``most`` entries are free."""
+    if (int(c.state[SIZE]) + most) * ENTRY > len(c.heap):
+        c = c._replace(heap=longer(c.heap, 2 * len(c.heap)))
+    if c.state[TIGHT]:
+        count = len(c.ends) // 2
+        rings = c.rings.reshape(count, -1, ENTRY)
+        wider = np.zeros((count, 2 * rings.shape[1], ENTRY), dtype=np.int64)
+        for ring, first in enumerate(c.ends[::2].tolist()):
+            wider[ring, : rings.shape[1]] = np.roll(rings[ring], -first, axis=0)
+        c.ends[::2] = 0
+        c.state[TIGHT] = 0
+        c = c._replace(rings=wider.reshape(-1))
+    return c
+
+
+def longer(held: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """The same cells and zeros behind them."""
+    found = np.zeros(length, dtype=np.int64)
+    found[: len(held)] = held
+    return found

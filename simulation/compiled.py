@@ -14,13 +14,26 @@ from typing import Any, Final
 
 import numpy as np
 from numba.extending import overload
-from numpy.typing import NDArray
 
 import workload.draws
 import workload.visit
 from simulation import calendar, cores, kernel, lines, places, slices, stations, upstream, visits
 from simulation import layout as at
-from simulation.calendar import ENTRY, pop, push
+from simulation.calendar import (
+    COME,
+    ENTRY,
+    RING,
+    SIZE,
+    TIGHT,
+    head,
+    is_next_on_ring,
+    longer,
+    new_calendar,
+    put,
+    take_from_heap,
+    take_from_ring,
+    with_room,
+)
 from simulation.compilation import callable_from_machine_code, machine_code, settle
 from simulation.kernel import handle
 from simulation.places import open_visit
@@ -66,17 +79,18 @@ FULL: Final = 1  # no room for another visit, job, row or event: make some and g
 PAUSED: Final = 2  # so many events are done: show progress and go on
 
 
-@machine_code(inline=True)
-def _is_full(w: Any, heap: Any, size: int) -> Any:
+@machine_code()
+def _is_full(w: Any, c: Any) -> Any:
     most = w.cells[at.C_MOST_OUT]
     return (
         min(w.cells[at.C_ROOM_VISITS], w.cells[at.C_ROOM_JOBS]) <= most
-        or (size + most) * ENTRY > len(heap)
+        or (c.state[SIZE] + most) * ENTRY > len(c.heap)
+        or c.state[TIGHT] == 1
         or (w.cells[at.C_TRACE] == 1 and (w.cells[at.C_ROWS] + 2) * at.ROW > len(w.rows))
     )
 
 
-@machine_code(inline=True)
+@machine_code()
 def _next_action(w: Any, now: int, visit: int, step: int, number: int, ns: int) -> None:
     """Pause, or attempt at once: what `walk` yields next."""
     w.visits[visit + at.V_STEP] = step
@@ -114,38 +128,48 @@ def _happen(w: Any, now: int, code: int, ref: int) -> None:
         _hear(w, now, w.cells[at.C_HEARD], w.cells[at.C_OUTCOME])
 
 
+@machine_code()
+def _arrive(w: Any, now: int, who: int) -> None:
+    """A visitor comes."""
+    w.cells[at.C_EVENTS] += 1
+    visit = open_visit(w, now, who)
+    _next_action(w, now, visit, 0, 1, begin(w.pauses, w.cells[at.C_SEED], who))
+
+
 @machine_code(outermost=True)
-def _run(w: Any, who: Any, when: Any, heap: Any, state: Any, budget: int) -> int:
-    """Let time pass: DONE, FULL or PAUSED. ``state``: entries of the heap, arrivals so far."""
-    size, come = state[0], state[1]
+def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
+    """Let time pass: DONE, FULL or PAUSED."""
     horizon = w.cells[at.C_HORIZON]
-    answer = PAUSED
     for _ in range(budget):
-        if _is_full(w, heap, size):
-            answer = FULL
-            break
+        if _is_full(w, c):
+            return FULL
+        now, code, ref = horizon, 0, 0
+        rings = is_next_on_ring(c)
+        if rings:
+            place = head(c, c.state[RING])
+            now, code, ref = c.rings[place], c.rings[place + 1], c.rings[place + 2]
+        elif c.state[SIZE] > 0:
+            now, code, ref = c.heap[0], c.heap[1], c.heap[2]
+        come = c.state[COME]
         # Of one instant, arrivals are the first: no kind of event has a lower code.
-        arrives = come < len(when) and (size == 0 or when[come] <= heap[0])
-        now = when[come] if arrives else (heap[0] if size > 0 else horizon)
-        if now >= horizon:
-            answer = DONE
-            break
+        arrives = come < len(when) and when[come] <= now
         if arrives:
-            w.cells[at.C_EVENTS] += 1
-            visit = open_visit(w, now, who[come])
-            _next_action(w, now, visit, 0, 1, begin(w.pauses, w.cells[at.C_SEED], who[come]))
-            come += 1
+            now = when[come]
+        if now >= horizon:
+            return DONE
+        if arrives:
+            c.state[COME] = come + 1
+            _arrive(w, now, who[come])
+        elif rings:
+            take_from_ring(c)
+            _happen(w, now, code, ref)
         else:
-            code, ref = heap[1], heap[2]
-            pop(heap, size)
-            size -= 1
+            take_from_heap(c)
             _happen(w, now, code, ref)
         for place in range(0, w.cells[at.C_OUT] * at.OUT, at.OUT):
-            push(heap, size, w.out[place], w.out[place + 1], w.out[place + 2])
-            size += 1
+            put(c, w.out[place], w.out[place + 1], w.out[place + 2])
         w.cells[at.C_OUT] = 0
-    state[0], state[1] = size, come
-    return answer
+    return PAUSED
 
 
 class CompiledEngine:
@@ -155,8 +179,7 @@ class CompiledEngine:
         self.order = order
         lists = build_world(order, places=4096)
         self.world = at.World._make(np.asarray(sequence, dtype=np.int64) for sequence in lists)
-        self._heap = np.zeros(ENTRY << 16, dtype=np.int64)
-        self._state = np.zeros(2, dtype=np.int64)
+        self._calendar = new_calendar(order.itinerary.steps)
 
     def run(self, arrivals: Arrivals, progress: Callable[[float], None] | None = None) -> at.World:
         """Let everybody arrive and walk; returns the world at the end.
@@ -166,25 +189,23 @@ class CompiledEngine:
         who, when = arrivals.index, arrivals.at_ns
         budget = 2_000_000 if progress else 1 << 62
         while True:
-            answer = _run(self.world, who, when, self._heap, self._state, budget)
+            answer = _run(self.world, self._calendar, who, when, budget)
             if answer == DONE:
                 return self.world
             if answer == FULL:
                 self._make_room()
             elif progress:
-                progress(int(self._state[1]) / max(1, len(who)))
+                progress(int(self._calendar.state[COME]) / max(1, len(who)))
 
     def _make_room(self) -> None:
         """Twice the room for whatever is short of it."""
         cells = self.world.cells
-        most = int(cells[at.C_MOST_OUT])
+        self._calendar = with_room(self._calendar, int(cells[at.C_MOST_OUT]))
         self._add_places("visits", at.VISIT, at.V_NEXT, at.C_FREE_VISIT, at.C_ROOM_VISITS)
         self._add_places("jobs", at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS)
-        if (int(self._state[0]) + most) * ENTRY > len(self._heap):
-            self._heap = _longer(self._heap, 2 * len(self._heap))
         if self.order.trace and (int(cells[at.C_ROWS]) + 2) * at.ROW > len(self.world.rows):
             length = max(2 * len(self.world.rows), at.ROW << 16)
-            rows: Any = _longer(np.asarray(self.world.rows), length)
+            rows: Any = longer(np.asarray(self.world.rows), length)
             self.world = self.world._replace(rows=rows)
 
     def _add_places(self, name: str, size: int, link: int, free: int, room: int) -> None:
@@ -193,15 +214,9 @@ class CompiledEngine:
         if cells[room] > cells[at.C_MOST_OUT]:
             return
         held = np.asarray(getattr(self.world, name))
-        longer: Any = _longer(held, 2 * len(held))
+        grown: Any = longer(held, 2 * len(held))
         added = np.arange(len(held), 2 * len(held), size, dtype=np.int64)
-        longer[added + link] = np.append(added[1:], cells[free])
+        grown[added + link] = np.append(added[1:], cells[free])
         cells[free] = len(held)
         cells[room] += len(added)
-        self.world = self.world._replace(**{name: longer})
-
-
-def _longer(held: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    longer = np.zeros(length, dtype=np.int64)
-    longer[: len(held)] = held
-    return longer
+        self.world = self.world._replace(**{name: grown})

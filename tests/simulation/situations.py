@@ -127,6 +127,24 @@ def by_dozens(people: int) -> Arrivals:
 
 
 TICKS: Final = journey(pause=constant(20 * MS))
+
+
+def never_waits(*timeouts_ms: int) -> Journey:
+    """No pause between the steps, and patience for a few ticks."""
+    patience = [
+        Patience(timeout_s=timeout_ms * MS, attempts=6, backoff_s=4 * MS, backoff_cap_s=8 * MS,
+                 jitter=0, mail_s=(20 + step) * MS)
+        for step, timeout_ms in enumerate(timeouts_ms)
+    ]  # fmt: skip
+    still = constant(0)
+    return Journey(
+        tuple(
+            replace(step, patience=its, pause=still, poll_s=2 * MS, poll_cap_s=4 * MS)
+            for step, its in zip(TICKS.steps, patience, strict=True)
+        )
+    )
+
+
 SITUATIONS: Final = (
     Situation("calm"),
     Situation("calm, on other luck", seed=12),
@@ -141,6 +159,12 @@ SITUATIONS: Final = (
               ties=True, arrivals_of=by_dozens),
     Situation("the record stops in the middle of a tick", TICKING, Deployment(workers=2), TICKS,
               horizon_s=0.2, ties=True, arrivals_of=by_dozens),
+    Situation("missed mail by ticks", replace(TICKING, commit=constant(0)),
+              Deployment(workers=16, cores=16, database_cores=9, mail_connections=3,
+                         registry_slots=12),
+              never_waits(14, 22, 24, 24, 16), ties=True, arrivals_of=by_dozens),
+    Situation("timeouts by ticks", TICKING, Deployment(workers=12, cores=12, lanes=4, pool=2),
+              never_waits(6, 7, 8, 9, 10), ties=True, arrivals_of=by_dozens),
     Situation("nothing takes time", INSTANT, Deployment(batch_rows=3), TICKS, ties=True,
               arrivals_of=by_dozens),
     Situation("all at once", LIVELY, Deployment(lanes=1), arrivals_of=all_at_once, ties=True),

@@ -30,6 +30,8 @@ NAMES = (
     "everything ticks",
     "dozens at a time meet quota ticks",
     "nothing takes time",
+    "missed mail by ticks",
+    "timeouts by ticks",
     "the record stops in the middle of a tick",
     "ticks on one shared core with a generator",
 )
@@ -61,15 +63,15 @@ NO_FAULT = ("from __future__ import annotations", "from __future__ import annota
 
 
 def run_loop(fault: tuple[str, str], order: Order, arrivals: Arrivals) -> at.World:
-    """The compiled engine's loop over lists, with a fault in it or in its heap."""
-    in_heap = fault[0] in inspect.getsource(simulation.calendar) and fault != NO_FAULT
-    heap = copy_of(simulation.calendar, fault if in_heap else NO_FAULT)
-    loop = copy_of(simulation.compiled, NO_FAULT if in_heap else fault)
-    loop.update(push=heap["push"], pop=heap["pop"])
+    """The compiled engine's loop over lists, with a fault in it or in its calendar."""
+    in_calendar = fault[0] in inspect.getsource(simulation.calendar) and fault != NO_FAULT
+    ahead = copy_of(simulation.calendar, fault if in_calendar else NO_FAULT)
+    loop = copy_of(simulation.compiled, NO_FAULT if in_calendar else fault)
+    loop.update({name: ahead[name] for name in ahead if name in loop and name[0] != "_"})
     world = build_world(order, places=1 << 14)._replace(rows=[0] * (at.ROW << 14))
-    entries, state = [0] * (heap["ENTRY"] << 15), [0, 0]
+    calendar = ahead["Calendar"](*(part.tolist() for part in ahead["new_calendar"](5)))
     who, when = arrivals.index.tolist(), arrivals.at_ns.tolist()
-    assert loop["_run"](world, who, when, entries, state, 10**6) == loop["DONE"]
+    assert loop["_run"](world, calendar, who, when, 10**6) == loop["DONE"]
     return world
 
 
@@ -106,11 +108,17 @@ def test_without_a_fault_the_loop_agrees() -> None:
         ("heap[other + 1] < heap[best + 1]", "heap[other + 1] > heap[best + 1]"),
         ("heap[best] > time or", "heap[best] >= time or"),
         ("heap[best + 1] > code", "heap[best + 1] < code"),
+        ("if c.rings[before] < time or", "if c.rings[before] <= time or"),
+        ("or c.rings[before + 1] < code", "or c.rings[before + 1] > code"),
+        ("cells[here + 1] < cells[there + 1]", "cells[here + 1] > cells[there + 1]"),
+        ("c.rings[here + 1] < c.heap[1]", "c.rings[here + 1] > c.heap[1]"),
+        ("return bool(time < c.heap[0] or", "return bool(time <= c.heap[0] or"),
+        ("ring = 2 * step + kind - at.TIMEOUT", "ring = 2 * step"),
         ("min(child + 4 * ENTRY, last)", "min(child + 3 * ENTRY, last)"),
-        ("when[come] <= heap[0]", "when[come] < heap[0]"),
+        ("when[come] <= now", "when[come] < now"),
         ("if now >= horizon:", "if now > horizon:"),
         ("if ns > 0:", "if ns > 1_000_000_000:"),
-        ("come += 1", "come += 2"),
+        ("come + 1", "come + 2"),
         ("if ending == GOES_ON:", "if ending <= 2:"),
     ],
 )
