@@ -12,14 +12,17 @@ from harness.errors import HarnessError
 from workload.errors import InputError, InvalidRunError
 
 VERBS = (
+    "demo",
     "serve",
     "load",
     "smoke",
     "calibrate",
     "simulate",
+    "verify",
     "audit",
     "compare",
     "report",
+    "bench",
     "scenario",
     "doctor",
     "test",
