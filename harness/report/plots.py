@@ -57,20 +57,20 @@ def offered_achieved(
         np.append(series, np.zeros(pads)).reshape(-1, wide).sum(axis=1) / (wide * cell_s)
         for series in (offered, achieved)
     )
-    at = np.arange(len(begun)) * wide * cell_s
+    edges = np.arange(len(begun) + 1) * wide * cell_s
     told = (
         f"Line chart over {seconds(len(offered) * cell_s)}: steps begun reach {rate(begun.max())}, "
         f"steps answered reach {rate(answered.max())}."
     )
     with sheet(name, title, told, 2.7) as drawing:
         axes = drawing.figure.subplots()
-        axes.fill_between(at, answered, step="post", color=SERIES[0], alpha=0.14, linewidth=0)
-        axes.step(at, answered, where="post", color=SERIES[0], label="answered")
-        axes.step(at, begun, where="post", color=INK, linewidth=1.0, linestyle=DASHES[1],
-                  label="begun (offered)")  # fmt: skip
+        axes.stairs(answered, edges, fill=True, color=SERIES[0], alpha=0.14)
+        axes.stairs(answered, edges, color=SERIES[0], linewidth=1.7, label="answered")
+        axes.stairs(begun, edges, color=INK, linewidth=1.0, linestyle=DASHES[1],
+                    label="begun (offered)")  # fmt: skip
         axes.set(ylabel="steps a second")
         axes.set_ylim(0, max(float(begun.max()), float(answered.max()), 1.0) * 1.12)
-        _time_axis(axes, max(float(at[-1]) + wide * cell_s, 1.0))
+        _time_axis(axes, max(float(edges[-1]), 1.0))
         _mark(axes, arrivals_s, "arrivals end")
         axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.15))
     return Plot(title, told, drawing.svg)
@@ -81,7 +81,7 @@ def _time_axis(axes: Axes, end_s: float) -> None:
     per, unit = next((p, u) for p, u in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
                      if end_s >= 5 * p or p == 1)  # fmt: skip
     axes.set_xlim(0, end_s)
-    axes.xaxis.set_major_locator(MultipleLocator(per * _round_step(end_s / per / 8)))
+    axes.xaxis.set_major_locator(MultipleLocator(per * _round_step(end_s / per / 10)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: digits(value / per)))
     axes.set_xlabel(f"{unit} since the doors opened")
 
