@@ -18,6 +18,7 @@ VERBS = (
     "smoke",
     "calibrate",
     "simulate",
+    "knee",
     "verify",
     "audit",
     "compare",

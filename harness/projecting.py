@@ -89,20 +89,26 @@ def project_with_progress(question: Question, executor: str = "threads") -> Proj
         return project(question, lambda done: report(done, ""), pool)
 
 
-def fits_at_once(question: Question) -> int:
-    """Replications that fit into this machine's memory together; InputError where not even one."""
+def bytes_needed(question: Question) -> float:
+    """Memory of one replication, about."""
     scenario, bending = question.scenario, question.bending
     if bending.population is not None:
         scenario = scenario.with_population(bending.population)
     walked = float(scenario.curve.expected(*bending.window_s)) * bending.thin
-    needed = scenario.curve.population * BYTES_AN_ARRIVAL + walked * BYTES_A_PERSON
+    return scenario.curve.population * BYTES_AN_ARRIVAL + walked * BYTES_A_PERSON
+
+
+def fits_at_once(question: Question) -> int:
+    """Replications that fit into this machine's memory together; InputError where not even one."""
+    needed = bytes_needed(question)
     available = psutil.virtual_memory().available
     if needed > available:
         remedy = (
             f"about {needed / 2**30:.1f} GiB are needed and {available / 2**30:.1f} are free: "
             "give a shorter --window, a smaller --population or --thin"
         )
-        raise InputError("options", [Fault("people", round(walked), remedy)])
+        people = round(question.bending.population or question.scenario.curve.population)
+        raise InputError("options", [Fault("people", people, remedy)])
     return max(1, int(available / max(needed, 1.0)))
 
 

@@ -29,7 +29,11 @@ def add(subparsers: Subparsers) -> None:
     add("--workers", metavar="N", default="1", help="processes that generate load (1)")
     add("--header", action="append", default=[], metavar="'NAME: VALUE'",
         help="of every request; ${VARIABLE} is taken from the environment; repeatable")  # fmt: skip
-    add("--protocol", metavar="MODULE:CLASS", help="what speaks your own service's HTTP")
+    add(
+        "--protocol",
+        metavar="FILE.py:CLASS",
+        help="what speaks your own service's HTTP (or MODULE:CLASS)",
+    )
     add("--mailbox", metavar="URL", default="", help="where mail is read (as /capacity says)")
     add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/SCENARIO-TIME)")
     add("--json", action="store_true", help=f"one JSON object on stdout ({SCHEMA_NAME})")

@@ -32,7 +32,11 @@ def add(subparsers: Subparsers) -> None:
         help="a setting of the system that it starts")  # fmt: skip
     add("--header", action="append", default=[], metavar="'NAME: VALUE'",
         help="of every request; ${VARIABLE} is taken from the environment; repeatable")  # fmt: skip
-    add("--protocol", metavar="MODULE:CLASS", help="what speaks your own service's HTTP")
+    add(
+        "--protocol",
+        metavar="FILE.py:CLASS",
+        help="what speaks your own service's HTTP (or MODULE:CLASS)",
+    )
     add("--mailbox", metavar="URL", default="", help="where mail is read (as /capacity says)")
     add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/SCENARIO-TIME)")
     add("--json", action="store_true", help="one JSON object on stdout (surge/smoke/1)")
