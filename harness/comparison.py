@@ -31,6 +31,7 @@ REPETITIONS = 1000
 #: Repetitions times visits at most; beyond it fewer repetitions do, for the visits are many.
 MOST_CELLS = 40_000_000
 CELLS_AT_ONCE = 2_000_000
+UNKNOWN = (math.nan, math.nan, math.nan, math.nan, math.nan)
 #: Fewer seconds can't be resampled to any purpose.
 FEWEST_BLOCKS = 8
 BLOCK_NS = 1_000_000_000
@@ -178,7 +179,7 @@ def changes(step: str, before: Visits, after: Visits, tolerance: Tolerance) -> I
     for metric, p in QUANTILES.items():
         fewest = min(len(before.took_s), len(after.took_s))
         if fewest < FEWEST[metric] or min(ones.blocks, others.blocks) < FEWEST_BLOCKS:
-            yield Change(step, metric, *([math.nan] * 5), "unknown")
+            yield Change(step, metric, *UNKNOWN, "unknown")
             continue
         b, a = ones.quantile(p), others.quantile(p)
         yield judged(step, metric, b, a, tolerance)

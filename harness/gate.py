@@ -111,10 +111,10 @@ def show_gate(gate: Gate) -> None:
         Column("", figure=False),
         Column("finding", figure=False),
     ]
-    rows = (
+    rows: list[list[str | Text]] = [
         [check.name, Text(check.verdict, style=COLOURS[check.verdict]), check.text]
         for check in gate.checks
-    )
+    ]
     show("Smoke", columns, rows)
     say("", f"Smoke {WORDS[gate.exit_code]}, {span(gate.wall_s)} in all.")
     say(*(f"  {name:<8} {path}" for name, path in gate.files.items()))
