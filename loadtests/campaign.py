@@ -19,6 +19,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any, Final
 
+from loadtests.live import Address, check_address
 from loadtests.orders import GIVEN, Orders, check_mailbox
 from loadtests.protocol import DEFAULT, anywhere, load_protocol
 from loadtests.rundir import (
@@ -56,6 +57,7 @@ class CampaignPlan:
     generate load here; with more than one there is also a master. ``cores``: where they may run.
     ``joining``: how many more come from other machines (see `join_campaign`), to ``listen``.
     ``mailbox``: URL where mail is read; '' for what the target's /capacity says.
+    ``page``: (host, port) where Prometheus may watch the run, None for nowhere.
     ``admin_token``: '' takes SURGE_ADMIN_TOKEN; with neither no ledger is exported.
     """
 
@@ -77,6 +79,7 @@ class CampaignPlan:
     mailbox: str = ""
     yes_i_own: str = ""
     admin_token: str = field(default="", repr=False)
+    page: Address | None = None
 
     @property
     def bending(self) -> Bending:
@@ -108,6 +111,8 @@ def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> Campai
     """
     check_ownership(plan.target, plan.yes_i_own)
     load_protocol(plan.protocol)
+    if plan.page:
+        check_address(plan.page)
     wait_until_ready(plan.target, plan.headers)
     capacity = capacity_of(plan.target, plan.headers)
     orders = plan.orders(str(capacity.get("mailbox", "")))
@@ -136,6 +141,7 @@ class Generator:
             "orders": orders.plain(),
             "capacity": dict(capacity),
             "run_dir": str(plan.run_dir.resolve()),
+            "page": plan.page,
         }
         self._environment = {**_environment(plan.cores), GIVEN: json.dumps(given)}
         self._workers: list[subprocess.Popen[bytes]] = []

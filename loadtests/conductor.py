@@ -16,6 +16,7 @@ from gevent.event import Event
 
 from loadtests import recorder
 from loadtests.figures import Figures, Tally
+from loadtests.live import Address
 from loadtests.orders import Orders
 from loadtests.pacer import lag_quantile_s
 from loadtests.rundir import PROGRESS, RESULT, SCHEMA_NAME
@@ -44,7 +45,8 @@ Tell = Callable[[str, dict[str, Any], str], None]
 class Conductor:
     """One run. ``tell(kind, data, worker's id)`` sends a message; ``over(status)`` ends it.
 
-    ``workers``: the ids of those who take part, in the order of their numbers.
+    ``workers``: the ids of those who take part, in the order of their numbers. ``page``: where
+    Prometheus may watch.
     """
 
     def __init__(
@@ -55,10 +57,11 @@ class Conductor:
         workers: list[str],
         tell: Tell,
         over: Callable[[str], None],
+        page: Address | None = None,
     ) -> None:
         self._orders, self._directory = orders, directory
         self._workers, self._tell, self._over = workers, tell, over
-        self._metrics = metrics
+        self._metrics, self._page = metrics, page
         self._scribe: Scribe | None = None
         self._figures = Figures()
         self._heard: dict[int, float] = {}
@@ -78,7 +81,8 @@ class Conductor:
 
     def run(self) -> None:
         """From the orders to the written record; returns when all of it is over."""
-        self._scribe = Scribe(self._directory, self._orders.load().journey.names, self._metrics)
+        steps = self._orders.load().journey.names
+        self._scribe = Scribe(self._directory, steps, self._metrics, self._page)
         shared = {"orders": self._orders.plain(), "workers": len(self._workers)}
         for number, worker in enumerate(self._workers):
             self._tell(ORDERS, {**shared, "worker": number}, worker)

@@ -13,6 +13,7 @@ class Tally:
     """One worker from run time 0 until now. ``lag``: counts by `pacer.LAG_BOUNDS_S`.
 
     ``window_cpu_s``: CPU seconds while visitors came, 0 until then. ``reason``: why it broke off.
+    ``due``: visitors whom the curve has called for by now, whether they have been sent or not.
     """
 
     worker: int
@@ -31,6 +32,7 @@ class Tally:
     wakeups: int
     involuntary: int
     reason: str = ""
+    due: int = 0
 
 
 class Figures:
@@ -52,6 +54,7 @@ class Figures:
             "surge_generator_cpu_seconds_total": self._sum("cpu_s"),
             "surge_generator_requests_total": self._sum("attempts"),
             "surge_generator_failures_total": self._sum("failures"),
+            "surge_generator_due_total": self._sum("due"),
             "surge_generator_arrivals_total": self._sum("arrived"),
             "surge_generator_visits_ended_total": self._sum("ended"),
             "surge_generator_connects_total": self._sum("connects"),

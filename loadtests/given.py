@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests.options import orders_from
+from loadtests.live import Address
+from loadtests.options import orders_from, page_from
 from loadtests.orders import GIVEN, Orders
 from loadtests.rundir import CampaignResult, make_run_dir
 from loadtests.target import capacity_of, wait_until_ready
@@ -19,12 +20,13 @@ from workload.errors import Fault, InputError
 
 @dataclass(frozen=True)
 class Given:
-    """``by_hand``: nobody else will finish the run directory."""
+    """``by_hand``: nobody else will finish the run directory. ``page``: for Prometheus."""
 
     orders: Orders
     capacity: Mapping[str, Any]
     run_dir: Path
     by_hand: bool
+    page: Address | None = None
 
 
 def given_by_campaign() -> Given | None:
@@ -33,7 +35,8 @@ def given_by_campaign() -> Given | None:
         return None
     given = json.loads(os.environ[GIVEN])
     orders = Orders.read(given["orders"])
-    return Given(orders, given["capacity"], Path(given["run_dir"]), by_hand=False)
+    page = tuple(given["page"]) if given.get("page") else None
+    return Given(orders, given["capacity"], Path(given["run_dir"]), by_hand=False, page=page)
 
 
 def given_by_hand(environment: Any) -> Given:
@@ -45,6 +48,7 @@ def given_by_hand(environment: Any) -> Given:
     if not host:
         raise InputError("target", [Fault("host", host, "give --host http://HOST:PORT")])
     orders = orders_from(options, host)
+    page = page_from(options)
     wait_until_ready(host, orders.headers)
     capacity = capacity_of(host, orders.headers)
     if not orders.mailbox:
@@ -52,7 +56,7 @@ def given_by_hand(environment: Any) -> Given:
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     run_dir = Path(options.run_dir or f"runs/{orders.scenario['name']}-{moment}")
     make_run_dir(run_dir)
-    return Given(orders, capacity, run_dir, by_hand=True)
+    return Given(orders, capacity, run_dir, by_hand=True, page=page)
 
 
 def told(result: CampaignResult) -> str:

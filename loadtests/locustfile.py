@@ -152,7 +152,7 @@ class Door:
             workers = sorted(self.runner.clients, key=self.runner.get_worker_index)
         metrics = self.given.capacity.get("metrics", {})
         self.conductor = Conductor(
-            orders, metrics, self.given.run_dir, workers, self._tell, self._over
+            orders, metrics, self.given.run_dir, workers, self._tell, self._over, self.given.page
         )
         self.conductor.run()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from string import Template
 from typing import Any
 
+from loadtests.live import Address, check_address
 from loadtests.orders import Orders
 from loadtests.protocol import DEFAULT, anywhere
 from workload.draws import seed_from
@@ -34,6 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--header", action="append", default=[], help="NAME: VALUE for every request; repeatable")
     add("--protocol", default=DEFAULT, help="module:Class or file.py:Class for your service")
     add("--mailbox", default="", help="URL of the mailbox (what the target's /capacity says)")
+    add("--metrics-port", type=int, default=0, help="a page for Prometheus during the run (none)")
+    add("--metrics-host", default="127.0.0.1", help="where that page listens (127.0.0.1)")
 
 
 def orders_from(options: Any, target: str) -> Orders:
@@ -58,6 +61,15 @@ def orders_from(options: Any, target: str) -> Orders:
         headers=headers_of(options.header),
         drain_s=_span("drain", options.drain),
     )
+
+
+def page_from(options: Any) -> Address | None:
+    """Where Prometheus may watch the run, None for nowhere; InputError when it can't be there."""
+    if not options.metrics_port:
+        return None
+    address = (options.metrics_host, options.metrics_port)
+    check_address(address)
+    return address
 
 
 def window_of(text: str, scenario: Scenario) -> tuple[float, float]:

@@ -4,7 +4,8 @@ Parsing pages and writing columns take milliseconds at a time. In the generator 
 visitors late once a second, just where a p99 is read; here they wait for each other only.
 
 It reads frames from stdin (4 bytes of length, then msgpack of [kind, payload]) until their end,
-which also comes when the generator dies; then it scrapes once more and closes the files.
+which also comes when the generator dies; then it scrapes once more and closes the files. Given an
+address it also serves the figures so far, as a page for Prometheus.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 import numpy as np
 
+from loadtests.live import LivePage, serve
 from workload.history import NAMES, HistoryWriter
 from workload.telemetry import TelemetryWriter, parse_exposition
 
@@ -78,7 +80,14 @@ class Probe:
 class Recorder:
     """Writes ``history-WORKER.arrows`` and ``telemetry.arrows``; scrapes each second."""
 
-    def __init__(self, directory: Path, steps: list[str], metrics: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        steps: list[str],
+        metrics: Mapping[str, str],
+        page: LivePage | None = None,
+    ) -> None:
+        self._page = page
         self._directory = directory
         self._steps = steps
         self._metrics = metrics
@@ -98,8 +107,12 @@ class Recorder:
                 self._shards[number] = HistoryWriter(self._directory, self._steps, str(number))
             table = np.frombuffer(payload["rows"], dtype=np.int64).reshape(-1, len(NAMES))
             self._shards[number].extend(table)
+            if self._page is not None:
+                self._page.take_rows(table)
         elif kind == SAMPLES:
             self._write(payload["at_ns"], "generator", payload["samples"])
+            if self._page is not None:
+                self._page.take_samples(payload["samples"])
         elif kind == BEGIN:
             self._base_unix_ns = payload["base_unix_ns"]
             self._scraper.start()
@@ -148,11 +161,18 @@ def scrape(url: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """``python -m loadtests.recorder DIRECTORY STEPS METRICS`` (the last two as JSON)."""
+    """``python -m loadtests.recorder DIRECTORY STEPS METRICS [ADDRESS]`` (all but the first JSON).
+
+    ``ADDRESS``: [host, port] of the page for Prometheus.
+    """
     os.nice(NICE)
     fcntl.flock(sys.stderr, fcntl.LOCK_EX)  # its log: held until all is written, also when killed
-    directory, steps, metrics = sys.argv[1:]
-    recorder = Recorder(Path(directory), msgspec.json.decode(steps), msgspec.json.decode(metrics))
+    directory = Path(sys.argv[1])
+    steps, metrics, *address = map(msgspec.json.decode, sys.argv[2:])
+    page = LivePage(steps) if address else None
+    if page is not None:
+        serve(page, tuple(*address))
+    recorder = Recorder(directory, steps, metrics, page)
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
     try:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import gevent
 from gevent.queue import Queue
 
+from loadtests.live import Address
 from loadtests.recorder import READY, frame
 from loadtests.rundir import RECORDER_LOG
 
@@ -21,10 +22,17 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 class Scribe:
     """A running recorder. Under Locust its pipes are gevent's: a full one stops one greenlet."""
 
-    def __init__(self, directory: Path, steps: Sequence[str], metrics: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        steps: Sequence[str],
+        metrics: Mapping[str, str],
+        page: Address | None = None,
+    ) -> None:
+        told = [list(steps), dict(metrics), *([page] if page else [])]
         command = [
             sys.executable, "-m", "loadtests.recorder", str(directory.resolve()),
-            json.dumps(list(steps)), json.dumps(dict(metrics)),
+            *(json.dumps(one) for one in told),
         ]  # fmt: skip
         with (directory / "logs" / RECORDER_LOG).open("ab") as log:
             self._process = subprocess.Popen(

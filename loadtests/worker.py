@@ -16,6 +16,7 @@ from itertools import count
 from typing import Any, Final
 
 import gevent
+import numpy as np
 from gevent.pool import Group
 
 from loadtests.client import Client
@@ -183,6 +184,7 @@ class Worker:
             wakeups=usage.ru_nvcsw - self._before.ru_nvcsw,
             involuntary=usage.ru_nivcsw - self._before.ru_nivcsw,
             reason=self._reason,
+            due=int(np.searchsorted(self._arrivals.at_ns, self._clock.now(), side="right")),
         )
 
 
