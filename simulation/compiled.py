@@ -136,10 +136,18 @@ def _arrive(w: Any, now: int, who: int) -> None:
     _next_action(w, now, visit, 0, 1, begin(w.pauses, w.cells[at.C_SEED], who))
 
 
+@machine_code()
+def _put_on_calendar(w: Any, c: Any) -> None:
+    for place in range(0, w.cells[at.C_OUT] * at.OUT, at.OUT):
+        put(c, w.out[place], w.out[place + 1], w.out[place + 2])
+    w.cells[at.C_OUT] = 0
+
+
 @machine_code(outermost=True)
 def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
     """Let time pass: DONE, FULL or PAUSED."""
     horizon = w.cells[at.C_HORIZON]
+    _put_on_calendar(w, c)
     for _ in range(budget):
         if _is_full(w, c):
             return FULL
@@ -166,9 +174,7 @@ def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
         else:
             take_from_heap(c)
             _happen(w, now, code, ref)
-        for place in range(0, w.cells[at.C_OUT] * at.OUT, at.OUT):
-            put(c, w.out[place], w.out[place + 1], w.out[place + 2])
-        w.cells[at.C_OUT] = 0
+        _put_on_calendar(w, c)
     return PAUSED
 
 

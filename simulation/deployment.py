@@ -14,10 +14,23 @@ from typing import Any, Final
 
 from workload.durations import Duration, constant, duration_from
 from workload.errors import Fault, InputError
-from workload.reader import Reader, flag, number, one_of, text, whole
+from workload.reader import Reader, flag, number, one_of, seconds, text, whole
 
 SCHEMA_NAME: Final = "surge/deployment/1"
 BUILT_IN: Final = Path(__file__).parent / "deployments"
+
+
+@dataclass(frozen=True)
+class RegistryWindow:
+    """A stretch of time, in seconds of the run, in which the registry is not as usual.
+
+    ``slots`` that it then answers, 0 is an outage; ``slower``: its latency is multiplied by this.
+    """
+
+    from_s: float
+    to_s: float
+    slots: int = 0
+    slower: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class Deployment:
     registry_slots: int = 16
     registry_quota_per_s: float = 0.0
     registry_latency: Duration | None = None
+    registry_windows: tuple[RegistryWindow, ...] = ()
+    identity_check: str = "queued"
     mail_connections: int = 4
     mail_delay: Duration = field(default_factory=lambda: constant(0.0))
     mail_loss: float = 0.0
@@ -124,6 +139,10 @@ def _read(reader: Reader, base: Deployment | None = None) -> Deployment:
     found["mail_loss"] = reader.take("mail_loss", number(0, 1), base.mail_loss)
     found["speed"] = reader.take("speed", above, base.speed)
     found["admission"] = reader.take("admission", one_of("open", "shed"), base.admission)
+    checks = one_of("queued", "inline")
+    found["identity_check"] = reader.take("identity_check", checks, base.identity_check)
+    if reader.has("registry_windows"):
+        found["registry_windows"] = _windows(reader)
     found["mail_delay"] = reader.take("mail_delay", duration_from, base.mail_delay)
     if reader.has("registry_latency"):
         found["registry_latency"] = reader.take("registry_latency", duration_from)
@@ -131,3 +150,20 @@ def _read(reader: Reader, base: Deployment | None = None) -> Deployment:
     if prices.table:
         found["prices"] = {key: prices.take(key, some, 0.0) or 0.0 for key in prices.table}
     return replace(base, **{key: value for key, value in found.items() if value is not None})
+
+
+def _windows(reader: Reader) -> tuple[RegistryWindow, ...]:
+    """Windows in order of time, that do not overlap."""
+    found: list[RegistryWindow] = []
+    for table in reader.children("registry_windows"):
+        start, end = table.take("from", seconds), table.take("to", seconds)
+        slots = table.take("slots", whole(0, 1_000_000), 0)
+        slower = table.take("slower", number(0, open_low=True), 1.0)
+        table.done()
+        if start is None or end is None or slots is None or slower is None:
+            continue
+        if end <= start or (found and start < found[-1].to_s):
+            remedy = "end after it starts, and start no earlier than the window before it ends"
+            table.fault("to", table.table["to"], remedy)
+        found.append(RegistryWindow(start, end, slots, slower))
+    return tuple(found)

@@ -50,6 +50,7 @@ class SimpyEngine:
 
         ``progress`` is called with the share of the horizon that has passed, now and then.
         """
+        self._put_on_calendar()  # what is known from the start
         self.env.process(self._doors(arrivals))
         horizon = self.world.cells[at.C_HORIZON]
         pieces = 100 if progress else 1

@@ -14,6 +14,7 @@ from simulation import layout as at
 from simulation.cores import core_done, enqueue_slice, pass_core_on
 from simulation.layout import World, code_of, post
 from simulation.places import drop_job
+from simulation.slices import OVERLOADED
 from simulation.stations import (
     connection_returned,
     connection_wanted,
@@ -29,6 +30,7 @@ from simulation.upstream import (
     mail_due,
     mail_sent,
     mail_wanted,
+    registry_changes,
 )
 from simulation.visits import answered, hear, is_waiting_for, mail_arrives, sent
 from workload.journey import NO_MAIL, RESULT_MAIL
@@ -51,6 +53,8 @@ def slice_ends(w: World, now: int, job: int) -> None:
         if w.routes[w.jobs[job + at.J_STEP] * at.ROUTE + at.R_KIND] == at.READ:
             connection_returned(w, w.jobs[job + at.J_LOOP], now)
         answer(w, now, job)
+    elif phase == at.ASKED:
+        row_arrives(w, w.jobs[job + at.J_LOOP], now, job)
     elif phase == at.FLUSHING:
         lane_goes_on(w, now, job)
     elif phase == at.SENDING:
@@ -63,12 +67,19 @@ def slice_ends(w: World, now: int, job: int) -> None:
 
 def before_done(w: World, now: int, job: int) -> None:
     """The handler has come to its await, or to its end."""
-    kind = w.routes[w.jobs[job + at.J_STEP] * at.ROUTE + at.R_KIND]
+    route = w.jobs[job + at.J_STEP] * at.ROUTE
+    kind = w.routes[route + at.R_KIND]
     loop = w.jobs[job + at.J_LOOP]
     if kind == at.PLAIN:
         answer(w, now, job)
     elif kind == at.READ:
         connection_wanted(w, loop, now, job)
+    elif w.routes[route + at.R_CHECK] == at.INLINE_CHECK:
+        if w.cells[at.C_REGISTRY_DOWN] == 1:
+            w.jobs[job + at.J_OUTCOME] = OVERLOADED
+            enqueue_slice(w, loop, now, job, at.AFTER_AWAIT)
+        else:
+            check_due(w, now, job)
     else:
         row_arrives(w, loop, now, job)
 
@@ -85,12 +96,17 @@ def flush_ends(w: World, now: int, lane: int) -> None:
 def written(w: World, now: int, job: int) -> None:
     """A row is durable. The first of its kind causes a mail or a check; a repeated one nothing."""
     visit, step = w.jobs[job + at.J_VISIT], w.jobs[job + at.J_STEP]
+    check = w.routes[step * at.ROUTE + at.R_CHECK]
+    if check == at.INLINE_CHECK:
+        decided(w, visit)
+        if w.visits[visit + at.V_IDENTITY] == at.MISMATCH:
+            w.jobs[job + at.J_OUTCOME] = DECLINED
     if w.visits[visit + at.V_DONE] & (1 << step):
         return
     w.visits[visit + at.V_DONE] |= 1 << step
     if w.routes[step * at.ROUTE + at.R_MAIL] != NO_MAIL:
         mail_wanted(w, now, visit, w.routes[step * at.ROUTE + at.R_MAIL])
-    if w.routes[step * at.ROUTE + at.R_CHECK] == 1:
+    if check == at.QUEUED_CHECK:
         check_wanted(w, now, visit)
 
 
@@ -162,7 +178,7 @@ def patience_ends(w: World, kind: int, code: int, visit: int) -> None:
 
 
 def handle_outside(w: World, now: int, kind: int, job: int) -> None:
-    """Events of the outside world; ``job`` is a check or a mail."""
+    """Events of the outside world; ``job`` is a check or a mail, or a window of the registry's."""
     if kind == at.CHECK_DUE:
         check_due(w, now, job)
     elif kind == at.CHECK_DONE:
@@ -177,5 +193,7 @@ def handle_outside(w: World, now: int, kind: int, job: int) -> None:
     elif kind == at.MAIL_SENT:
         if mail_sent(w, now, job):
             drop_job(w, job)
+    elif kind == at.REGISTRY_CHANGES:
+        registry_changes(w, now, job)
     elif kind == at.MAIL_ARRIVES:
         mail_arrives(w, now, job)

@@ -105,6 +105,9 @@ C_GENERATOR_WAKE: Final = 63  # ns that the sleeping generator costs to wake
 C_WORKER_WAKE: Final = 64  # ns that the sleeping worker process costs to wake
 C_WORKER_UNTIL: Final = 65  # when it will have done what it has
 C_READ_TABLE: Final = 66  # what a read takes beside its CPU
+C_WINDOWS: Final = 67  # where the registry's windows begin in `tables`, WINDOW cells each
+C_REGISTRY_DOWN: Final = 68  # 1: the registry refuses every check
+C_REGISTRY_PACE: Final = 69  # how long its answers take, in 1/1000 of the usual
 CELLS: Final = 72
 
 # ---- a visit -------------------------------------------------------------------------------------
@@ -163,6 +166,7 @@ FLUSHING: Final = 4
 SHEDDING: Final = 5
 CHECKING: Final = 6
 MAILING: Final = 7
+ASKED: Final = 8  # a request that has heard the registry
 
 # ---- a core --------------------------------------------------------------------------------------
 K_HIGH_UNTIL: Final = 0  # when the preempting work that it has is done
@@ -225,13 +229,25 @@ R_BEFORE: Final = 1  # tables, as an offset into `tables`
 R_AFTER: Final = 2
 R_QUERY: Final = 3
 R_MAIL: Final = 4  # mail that a write of this step causes
-R_CHECK: Final = 5  # 1: a write of this step queues an identity check
+R_CHECK: Final = 5  # what a write of this step has to do with the registry
 R_POLL: Final = 6  # 1: the answer depends on the identity check
 ROUTE: Final = 7
 
 PLAIN: Final = 0  # one slice, no await
 WRITE: Final = 1  # slice, batcher, slice
 READ: Final = 2  # slice, pool and query, slice
+
+NO_CHECK: Final = 0
+QUEUED_CHECK: Final = 1  # the write queues a check
+INLINE_CHECK: Final = 2  # the request asks the registry, and then writes
+
+# ---- a window of time in which the registry is not as usual -------------------------------------
+W_FROM: Final = 0
+W_TO: Final = 1
+W_SLOTS: Final = 2  # how many slots more (fewer: below 0) the client may use
+W_PACE: Final = 3
+W_DOWN: Final = 4
+WINDOW: Final = 5
 
 # ---- what became of a visitor --------------------------------------------------------------------
 E_FINISH: Final = 0
@@ -269,8 +285,9 @@ DECIDED: Final = 10
 MAIL_DUE: Final = 11
 MAIL_SENT: Final = 12
 MAIL_ARRIVES: Final = 13
-TIMEOUT: Final = 14
-NO_MAIL_YET: Final = 15
+REGISTRY_CHANGES: Final = 14
+TIMEOUT: Final = 15
+NO_MAIL_YET: Final = 16
 
 KIND_SHIFT: Final = 56
 WHO_SHIFT: Final = 16

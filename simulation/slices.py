@@ -25,6 +25,8 @@ def slice_demand(w: World, loop: int, now: int, job: int) -> int:
         return drawn_demand(w, job, at.R_AFTER, AFTER)
     if phase == at.FLUSHING:
         return take_rows(w, loop, now, job)
+    if phase == at.ASKED:
+        return w.cells[at.C_CHECK_CPU]
     return w.cells[at.C_SEND] if phase == at.SENDING else w.cells[at.C_RECEIVE]
 
 

@@ -1,6 +1,7 @@
 """What the service depends on: the ministry's civil registry, and mail.
 
-    registry  a durable queue of checks, slots and quota in front of the ministry
+    registry  checks from a durable queue, or requests that wait for the answer; slots and quota in
+              front of the ministry, whose outages and brown-outs are windows of time
     mail      an outbox, connections of the mail sender, then the way to the inbox
 
 Checks and mails are jobs of their own: they go on when the visitor has left.
@@ -9,7 +10,7 @@ Checks and mails are jobs of their own: they go on when the visitor has left.
 from __future__ import annotations
 
 from simulation import layout as at
-from simulation.cores import preempt
+from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
 from simulation.places import take_errand
@@ -35,7 +36,7 @@ def check_wanted(w: World, now: int, visit: int) -> None:
 
 
 def check_due(w: World, now: int, job: int) -> None:
-    """The worker has seen a check: it stands in line for a slot."""
+    """A check stands in line for a slot: one that the worker has seen, or a request that asks."""
     w.jobs[job + at.J_SINCE] = now
     stand_in_line(w, w.cells, at.C_CHECK_HEAD, at.C_CHECK_TAIL, job)
     count_wait(w, at.REGISTRY_CLIENT)
@@ -49,21 +50,42 @@ def call_registry(w: World, now: int) -> None:
         w.cells[at.C_REGISTRY_FREE] -= 1
         start = max(now, w.cells[at.C_QUOTA_NEXT])
         w.cells[at.C_QUOTA_NEXT] = start + w.cells[at.C_QUOTA_GAP]
-        who = w.jobs[job + at.J_WHO]
-        chance = draw(w.cells[at.C_SEED], who, 0, 0, UPSTREAM)
-        took = quantile(w.tables, w.cells[at.C_REGISTRY_TABLE], chance)
+        took = answer_time(w, job)
         count_service(w, at.REGISTRY_CLIENT, now, start - w.jobs[job + at.J_SINCE], took)
-        worker_does(w, now, w.cells[at.C_CHECK_CPU])
+        if w.jobs[job + at.J_PHASE] == at.CHECKING:
+            worker_does(w, now, w.cells[at.C_CHECK_CPU])
         if w.cells[at.C_TWIN_CORE] != at.NONE:
             preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_CHECK])
-        post(w, start + took, code_of(at.CHECK_DONE, who, 0, 0), job)
+        who, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_NUMBER]
+        post(w, start + took, code_of(at.CHECK_DONE, who, 0, number), job)
+
+
+def answer_time(w: World, job: int) -> int:
+    """ns that the ministry takes: the same for a queued check and for the first that waits."""
+    who, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_NUMBER]
+    chance = draw(w.cells[at.C_SEED], who, 0, max(0, number - 1), UPSTREAM)
+    usual = quantile(w.tables, w.cells[at.C_REGISTRY_TABLE], chance)
+    return usual * w.cells[at.C_REGISTRY_PACE] // 1000
 
 
 def check_done(w: World, now: int, job: int) -> None:
-    """The ministry has answered: the slot is free, the decision goes to the database."""
+    """The ministry has answered: the slot is free, the decision goes its way."""
     w.cells[at.C_REGISTRY_FREE] += 1
-    stored = database(w, now, w.cells[at.C_DECISION])
-    post(w, stored, code_of(at.DECIDED, w.jobs[job + at.J_WHO], 0, 0), job)
+    if w.jobs[job + at.J_PHASE] == at.CHECKING:
+        stored = database(w, now, w.cells[at.C_DECISION])
+        post(w, stored, code_of(at.DECIDED, w.jobs[job + at.J_WHO], 0, 0), job)
+    else:
+        enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.ASKED)
+    call_registry(w, now)
+
+
+def registry_changes(w: World, now: int, window: int) -> None:
+    """A window opens or closes. Calls on their way go on; new ones meet what holds from now on."""
+    opens = w.tables[window + at.W_FROM] == now
+    slots = w.tables[window + at.W_SLOTS]
+    w.cells[at.C_REGISTRY_FREE] += slots if opens else -slots
+    w.cells[at.C_REGISTRY_PACE] = w.tables[window + at.W_PACE] if opens else 1000
+    w.cells[at.C_REGISTRY_DOWN] = w.tables[window + at.W_DOWN] if opens else 0
     call_registry(w, now)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulation import layout as at
-from simulation.deployment import Deployment
+from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel
 from workload.draws import threshold
 from workload.durations import SECOND_NS, Duration, constant
@@ -56,7 +56,10 @@ def build_world(order: Order, places: int = 0) -> at.World:
     """A World of Python lists at time 0, with room for ``places`` visits and jobs."""
     tables = _Tables()
     routes = _routes(order, tables)
+    windows = [cell for w in order.deployment.registry_windows for cell in _window(order, w)]
     cells = _cells(order, tables)
+    cells[at.C_WINDOWS] = len(tables.flat)
+    tables.flat.extend(windows)
     cores, loops = _processors(order.deployment, cells)
     steps = len(order.journey.steps)
     time_cells = max(1, -(-round(order.horizon_s * SECOND_NS) // cells[at.C_CELL_NS]))
@@ -82,8 +85,20 @@ def build_world(order: Order, places: int = 0) -> at.World:
         ends=[0] * (order.people * at.END),
         rows=[],
     )
+    _announce_windows(order, world)
     add_places(world, max(places, 2 * cells[at.C_MOST_OUT]))
     return world
+
+
+def _announce_windows(order: Order, world: at.World) -> None:
+    """Put the registry's windows on the calendar: their first and last instants."""
+    cells = world.cells
+    for number in range(len(order.deployment.registry_windows)):
+        window = cells[at.C_WINDOWS] + number * at.WINDOW
+        for edge in (at.W_FROM, at.W_TO):
+            # Of one instant the window that ends comes first.
+            code = at.code_of(at.REGISTRY_CHANGES, at.W_TO - edge, 0, number)
+            at.post(world, world.tables[window + edge], code, window)
 
 
 def add_places(world: at.World, count: int) -> None:
@@ -108,6 +123,8 @@ def _ns(seconds: float) -> int:
 
 def _routes(order: Order, tables: _Tables) -> Sequence[int]:
     speed = order.deployment.speed
+    inline = order.deployment.identity_check == "inline"
+    check = at.INLINE_CHECK if inline else at.QUEUED_CHECK
     flat: list[int] = []
     for step in order.journey.steps:
         cost = order.model.steps[step.name]
@@ -118,7 +135,7 @@ def _routes(order: Order, tables: _Tables) -> Sequence[int]:
             tables.add(cost.after, speed),
             tables.add(cost.query, speed),
             mail,
-            int(step.name in CAUSES_CHECK),
+            check if step.name in CAUSES_CHECK else at.NO_CHECK,
             int(step.name in POLLS_IDENTITY),
         ]
     return flat
@@ -127,7 +144,7 @@ def _routes(order: Order, tables: _Tables) -> Sequence[int]:
 def _cells(order: Order, tables: _Tables) -> list[int]:
     model, deployment = order.model, order.deployment
     cpu = deployment.speed
-    quota = deployment.registry_quota_per_s
+    quota, windows = deployment.registry_quota_per_s, len(deployment.registry_windows)
     cells = [0] * at.CELLS
     values = {
         at.C_SEED: order.seed,
@@ -175,12 +192,27 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_BUCKETS: BUCKETS,
         at.C_CELL_NS: _ns(order.cell_s),
         at.C_HORIZON: _ns(order.horizon_s),
-        # A flush causes a mail and a check for each of its rows; other events a few.
-        at.C_MOST_OUT: 2 * deployment.batch_rows + 64,
+        at.C_REGISTRY_PACE: 1000,
+        # A flush causes a mail and a check for each of its rows, a registry that comes back a call
+        # for each of its slots; other events cause a few.
+        at.C_MOST_OUT: 2 * deployment.batch_rows
+        + (deployment.registry_slots + 2 * windows if windows else 0)
+        + 64,
     }
     for cell, value in values.items():
         cells[cell] = value
     return cells
+
+
+def _window(order: Order, window: RegistryWindow) -> tuple[int, ...]:
+    slots = min(window.slots, order.deployment.registry_slots)
+    return (
+        _ns(window.from_s),
+        _ns(window.to_s),
+        slots - order.deployment.registry_slots,
+        round(window.slower * 1000),
+        int(slots == 0),
+    )
 
 
 def _cap_of_a_worker(deployment: Deployment) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation import layout as at
-from simulation.deployment import Deployment
+from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel, StepCost
 from simulation.world import Order
 from workload.arrivals import Arrivals, Constant, total_curve
@@ -196,6 +196,19 @@ SITUATIONS: Final = (
     Situation("batches of three rows", deployment=Deployment(batch_rows=3, lanes=3), rate=1_000),
     Situation("batches of four rows", deployment=Deployment(batch_rows=4), rate=1_000),
     Situation("the registry's quota binds", deployment=Deployment(registry_quota_per_s=20)),
+    Situation("checks inline", deployment=Deployment(identity_check="inline")),
+    Situation("checks inline at a registry that is too small, shed", walk=journey(HASTY),
+              deployment=Deployment(identity_check="inline", registry_slots=2, admission="shed",
+                                    in_flight_cap=12)),
+    Situation("checks inline by ticks, two workers, quota", TICKING,
+              Deployment(identity_check="inline", registry_slots=3, registry_quota_per_s=250,
+                         workers=2, cores=2), TICKS, ties=True, arrivals_of=by_dozens),
+    Situation("the registry goes out and comes back", deployment=Deployment(
+        registry_windows=(RegistryWindow(2, 6), RegistryWindow(6, 8, 3, 2.5)))),
+    Situation("the registry goes out by ticks, checks inline", TICKING, Deployment(
+        identity_check="inline", workers=4, cores=4,
+        registry_windows=(RegistryWindow(0.2, 0.3, 0), RegistryWindow(0.5, 0.6, 2, 3.0))),
+        TICKS, ties=True, arrivals_of=by_dozens),
     Situation("one registry slot, and the record stops early", horizon_s=30,
               deployment=Deployment(registry_slots=1)),
 )  # fmt: skip
