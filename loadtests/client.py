@@ -46,7 +46,10 @@ LATE: Final = False
 
 
 class Client:
-    """Asks one target. ``headers`` go with every request; idle connections live ``idle_s``.
+    """Asks one target, and whatever other host a request's URL names: it was sent there.
+
+    ``headers`` go with every request to the target, never elsewhere: they may hold its secrets.
+    Idle connections live ``idle_s``.
 
     Raises InputError for a URL or header that can't be used, InvalidRunError when this machine
     has run out of sockets.
@@ -68,11 +71,19 @@ class Client:
         )
         self._idle: list[Connection] = []
         self._idle_ns = round(idle_s * 1e9)
+        self._elsewhere: dict[str, Client] = {}
         self.asked = 0
-        self.connected = 0
+        self._connected = 0
+
+    @property
+    def connected(self) -> int:
+        """Connections that were tried so far, here and elsewhere."""
+        return self._connected + sum(other.connected for other in self._elsewhere.values())
 
     def ask(self, request: Request, connect_deadline_ns: int, deadline_ns: int) -> Answer:
         """The answer to a request; both deadlines are instants of the monotonic clock."""
+        if not request.path.startswith("/"):
+            return self._ask_elsewhere(request, connect_deadline_ns, deadline_ns)
         self.asked += 1
         connection = self._take() or self._connect(min(connect_deadline_ns, deadline_ns))
         if isinstance(connection, Answer):
@@ -83,8 +94,26 @@ class Client:
             self._idle.append(connection)
         return answer
 
+    def _ask_elsewhere(
+        self, request: Request, connect_deadline_ns: int, deadline_ns: int
+    ) -> Answer:
+        """Ask the host that stands in the URL; what is asked and connected there is ours too."""
+        scheme, host, path, query, _ = urlsplit(request.path)
+        origin = f"{scheme}://{host}"
+        other = self._elsewhere.get(origin)
+        if other is None:
+            other = self._elsewhere[origin] = Client(origin, idle_s=self._idle_ns / 1e9)
+        there = request._replace(path=f"{path or '/'}{f'?{query}' if query else ''}")
+        self.asked += 1
+        return other.ask(there, connect_deadline_ns, deadline_ns)
+
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle, here and elsewhere."""
+        for other in self._elsewhere.values():
+            other.close()
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
 
@@ -104,7 +133,7 @@ class Client:
             connection = self._idle.pop()
             if connection.idle_since_ns < oldest:  # so are all below it
                 connection.close()
-                self.close()
+                self._drop_idle()
                 return None
             if connection.is_quiet():
                 return connection
@@ -112,7 +141,7 @@ class Client:
         return None
 
     def _connect(self, deadline_ns: int) -> Connection | Answer:
-        self.connected += 1
+        self._connected += 1
         try:
             socket = Socket(self._family, names.SOCK_STREAM)
         except OSError as error:

@@ -1,10 +1,10 @@
-"""Walks one visit for real: a Pause is slept, an Attempt is an HTTP request."""
+"""Walks one visit for real: a Pause is slept, an Attempt is an HTTP request, or a few of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from loadtests.exchange import Answer, Request
 from loadtests.protocol import JourneyProtocol, Memory
@@ -12,6 +12,9 @@ from workload.history import Observation
 from workload.journey import CONNECT, MAIL_PATIENCE, MAILS, TIMEOUT, WIDTH, Itinerary
 from workload.population import Population, Visitor
 from workload.visit import Attempt, Ending, Outcome, Pause, walk
+
+#: What brings people to the call centre; a correct no is a failure to them.
+FAILED: Final = frozenset(Outcome) - {Outcome.ACCEPTED, Outcome.PENDING}
 
 
 class Time(Protocol):
@@ -89,23 +92,43 @@ def attempt(
         letter = world.mailbox.wait(visitor.email, MAILS[move.mail], until)
         now = time.now()
         if letter is None:
+            memory["failed"] = step
             nothing = (arrived, intended, intended, now, Outcome.NO_MAIL)
             return Observation(visitor.index, move.step, move.number, *nothing), 0
         memory["mail"] = letter
         intended = max(intended, now)
     request = world.protocol.request(step, visitor, memory)
     started = time.now()
-    sent = started + time.base
-    answer = world.client.ask(request, sent + plan[row + CONNECT], sent + plan[row + TIMEOUT])
+    limits = plan[row + CONNECT], started + time.base + plan[row + TIMEOUT]
+    outcome, status, size = exchange(world, step, memory, request, limits)
     ended = time.now()
-    outcome = answer.failure
-    if outcome is None:
-        outcome = world.protocol.outcome(step, answer.status, answer.body, memory)
+    if outcome in FAILED:
+        memory["failed"] = step
     made = Observation(
         visitor.index, move.step, move.number, arrived, intended, started, ended, int(outcome),
-        answer.status,
+        status,
     )  # fmt: skip
-    return made, len(answer.body)
+    return made, size
+
+
+def exchange(
+    world: World, step: str, memory: Memory, request: Request, limits: tuple[int, int]
+) -> tuple[Outcome, int, int]:
+    """Ask until the protocol knows the outcome: (outcome, last status, bytes of all answers).
+
+    ``limits``: ns for each connection to stand, and the monotonic deadline of the whole attempt.
+    """
+    time, size, (connect_ns, deadline) = world.time, 0, limits
+    while True:
+        connect_by = time.now() + time.base + connect_ns
+        answer = world.client.ask(request, connect_by, deadline)
+        size += len(answer.body)
+        if answer.failure is not None:
+            return answer.failure, answer.status, size
+        found = world.protocol.outcome(step, answer.status, answer.body, memory)
+        if isinstance(found, Outcome):
+            return found, answer.status, size
+        request = found
 
 
 def _next(

@@ -11,16 +11,23 @@ from typing import Any
 from loadtests.campaign import CampaignPlan, run_campaign
 from workload.scenario import Scenario, scenario_from
 
+#: What a small site without a programme speaks, too; `STEPS[:-1]` of workload/journey is all of it.
+TO_THE_CHECK = ("open_site", "register", "verify_email", "submit_identity", "await_identity")
+
 
 def visits(per_s: float, duration_s: float, steps: tuple[str, ...] = ()) -> Scenario:
-    """Constant arrivals on the reference journey (or some of its steps), with short pauses."""
+    """Constant arrivals on some steps of the reference journey, with short pauses."""
     journey: dict[str, dict[str, Any]] = {
         "open_site": {},
         "register": {"pause": {"median_s": 0.1, "p95_s": 0.3}},
         "verify_email": {"pause": 0.05, "mail": "verify"},
         "submit_identity": {"pause": 0.05},
         "await_identity": {"pause": 0.1, "polls": 8, "poll_s": 0.1, "poll_cap_s": 0.4},
+        "upload_photo": {"pause": 0.05},
+        "join_wave": {"pause": 0.05},
+        "check_result": {"pause": 0.05},
     }
+    wanted = steps or TO_THE_CHECK
     table = {
         "schema": "surge/scenario/1",
         "name": "short",
@@ -32,7 +39,7 @@ def visits(per_s: float, duration_s: float, steps: tuple[str, ...] = ()) -> Scen
         },
         "people": {"mistyped": 0.1},
         "patience": {"timeout_s": 5.0, "mail_s": 5.0},
-        "steps": [{"name": n, **more} for n, more in journey.items() if not steps or n in steps],
+        "steps": [{"name": n, **more} for n, more in journey.items() if n in wanted],
     }
     return scenario_from(table, "the test's scenario")
 

@@ -39,6 +39,25 @@ def answering(reply: bytes) -> Script:
     return script
 
 
+def seeing(asked: list[bytes]) -> Script:
+    """A server that says yes, and remembers what it was asked."""
+
+    def script(peer: socket.socket, number: int) -> None:
+        while request := read_request(peer):
+            asked.append(request)
+            peer.sendall(OK)
+
+    return script
+
+
+def free_port() -> int:
+    """Where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def reset(peer: socket.socket) -> None:
     """Close with RST instead of FIN."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -54,6 +73,23 @@ def test_a_status_comes_back_as_it_is(serve: Serve, status: int) -> None:
     client = Client(server.url)
     assert [ask(client), ask(client)] == [Answer(status, tail)] * 2
     assert server.accepted == 1
+
+
+def test_a_url_of_another_host_is_asked_there_without_the_targets_headers(serve: Serve) -> None:
+    """They may hold its secrets. Connections there are kept, counted, and failures told apart."""
+    asked: list[bytes] = []
+    target, other = serve(answering(OK)), serve(seeing(asked))
+    client = Client(target.url, {"X-Secret": "hush"})
+    put = Request("PUT", f"{other.url}/photos/1?expires=2&signature=a%20b", b"x", (("X-Own", "1"),))
+    assert [ask(client), ask(client, put), ask(client, put)] == [Answer(200, b"ok")] * 3
+    assert (target.accepted, other.accepted, client.connected, client.asked) == (1, 1, 2, 3)
+    head, body = asked[0].split(b"\r\n\r\n")
+    host = other.url.removeprefix("http://").encode()
+    assert head.startswith(b"PUT /photos/1?expires=2&signature=a%20b HTTP/1.1\r\nHost: " + host)
+    assert (b"X-Own: 1" in head, b"hush" in head, body) == (True, False, b"x")
+    client.close()
+    gone = Request("GET", f"http://127.0.0.1:{free_port()}/")
+    assert ask(client, gone).failure is Outcome.RESET
 
 
 def test_a_full_backlog_is_a_connect_timeout() -> None:

@@ -61,12 +61,18 @@ class FakeMailbox:
 
 
 class Echo:
-    """Says the step as a path, with the token of the mail, and takes the status for the answer."""
+    """Says the step as a path, with the token of the mail, and takes the status for the answer.
+
+    After a failure of the same step it says so; the answer "hop" makes it ask once more.
+    """
 
     def request(self, step: str, visitor: Visitor, memory: Memory) -> Request:
-        return Request("GET", f"/{step}?{memory.get('mail', {}).get('token', '')}")
+        again = "failed" if memory.get("failed") == step else ""
+        return Request("GET", f"/{step}?{memory.get('mail', {}).get('token', again)}")
 
-    def outcome(self, step: str, status: int, body: bytes, memory: Memory) -> Outcome:
+    def outcome(self, step: str, status: int, body: bytes, memory: Memory) -> Outcome | Request:
+        if body == b"hop":
+            return Request("GET", "/hop")
         return Outcome.PENDING if body == b"wait" else outcome_of(status)
 
 
@@ -137,6 +143,34 @@ def test_an_attempt_that_waits_for_mail_is_intended_when_the_mail_is_there() -> 
     rows, client, _ = walk(steps, [OK], delays_s=[4])
     assert times(rows[0]) == (11.0, 11.0, 11.1)
     assert client.asked[0][0] == "/verify_email?verify for v4.1@example.com"
+
+
+def test_a_step_of_several_requests_is_one_attempt() -> None:
+    """One row, from the first request to the last answer, within one timeout; all bytes count."""
+    hops = [Answer(200, b"hop"), Answer(201, b"hop"), Answer(202)]
+    rows, client, ending = walk([Step("upload_photo", patience=PATIENCE)], hops)
+    assert [(*times(row)[:2], row.status) for row in rows] == [(7.0, 7.0, 202)]
+    assert times(rows[0])[2] == pytest.approx(7.3)
+    assert ending is Ending.FINISHED
+    deadlines = [(path, connect / S, last / S) for path, connect, last in client.asked]
+    assert deadlines == [
+        ("/upload_photo?", 9.0, 12.0),
+        ("/hop", pytest.approx(9.1), 12.0),
+        ("/hop", pytest.approx(9.2), 12.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"), [(RESET, Outcome.RESET), (Answer(503), Outcome.OVERLOADED)]
+)
+def test_a_failure_in_the_middle_of_a_step_fails_the_attempt(
+    second: Answer, outcome: Outcome
+) -> None:
+    """The next attempt begins at the first request again."""
+    answers = [Answer(200, b"hop"), second, Answer(200)]
+    rows, client, _ = walk([Step("upload_photo", patience=PATIENCE)], answers)
+    assert [row.outcome for row in rows] == [outcome, Outcome.ACCEPTED]
+    assert [path for path, *_ in client.asked] == ["/upload_photo?", "/hop", "/upload_photo?failed"]
 
 
 def test_a_mail_that_does_not_come_is_an_attempt_without_a_request() -> None:

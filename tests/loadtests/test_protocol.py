@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -70,6 +71,13 @@ def test_each_step_says_what_the_service_expects() -> None:
         ("await_identity", b"<html>", Outcome.FAULT),
         ("register", b'{"registration":"r"}', Outcome.FAULT),
         ("register", b"", Outcome.FAULT),
+        ("join_wave", b'{"wave":1}', Outcome.ACCEPTED),
+        ("check_result", b'{"result":"drawn","wave":1}', Outcome.ACCEPTED),
+        ("check_result", b'{"result":"not_drawn","wave":1}', Outcome.ACCEPTED),
+        ("check_result", b'{"result":"pending","wave":1}', Outcome.ACCEPTED),
+        ("check_result", b'{"result":"lost"}', Outcome.FAULT),
+        ("check_result", b'{"wave":1}', Outcome.FAULT),
+        ("call_support", b'{"call":"c"}', Outcome.ACCEPTED),
         ("open_site", b"<html>", Outcome.ACCEPTED),
         ("verify_email", b"anything", Outcome.ACCEPTED),
     ],
@@ -77,6 +85,38 @@ def test_each_step_says_what_the_service_expects() -> None:
 def test_an_accepted_answer_is_read(step: str, body: bytes, outcome: Outcome) -> None:
     """A decision may be no; an answer that can't be read is the service's fault."""
     assert ReferenceProtocol().outcome(step, 200, body, {}) is outcome
+
+
+def test_the_programme_is_asked_with_the_session() -> None:
+    """Joining and looking for the result need nothing but who one is."""
+    protocol, memory = ReferenceProtocol(), {"session": "s"}
+    bearer = (("Authorization", "Bearer s"),)
+    joined = protocol.request("join_wave", VISITOR, memory)
+    assert joined == ("POST", "/waves/current/applications", b"", bearer)
+    assert protocol.request("check_result", VISITOR, memory) == (
+        "GET",
+        "/results/mine",
+        b"",
+        bearer,
+    )
+
+
+def test_a_call_for_help_names_the_step_that_failed() -> None:
+    """A call that fails is the same call again; another failure is another one."""
+    protocol, memory = ReferenceProtocol(), Memory(failed="register")
+    call = protocol.request("call_support", VISITOR, memory)
+    said = json.loads(call.body)
+    assert (call.path, said["step"], call.headers) == (
+        "/support-calls", "register", (("Content-Type", "application/json"),)
+    )  # fmt: skip
+    assert UUID(said["request_id"]) != UUID(VISITOR.request_id)
+    memory |= {"failed": "call_support", "session": "s"}
+    again = protocol.request("call_support", VISITOR, memory)
+    assert (again.body, again.headers[1:]) == (call.body, (("Authorization", "Bearer s"),))
+    memory["failed"] = "upload_photo"
+    other = json.loads(protocol.request("call_support", VISITOR, memory).body)
+    assert other["step"] == "upload_photo"
+    assert other["request_id"] != said["request_id"]
 
 
 def test_a_failure_is_not_read() -> None:
@@ -88,7 +128,7 @@ def test_a_failure_is_not_read() -> None:
 def test_a_step_that_nobody_speaks_is_an_input_error() -> None:
     """With the steps that are spoken as the remedy."""
     with pytest.raises(InputError, match="the reference protocol speaks open_site"):
-        ReferenceProtocol().request("join_wave", VISITOR, {})
+        ReferenceProtocol().request("buy_shoes", VISITOR, {})
 
 
 def test_protocols_are_found_by_name() -> None:

@@ -2,17 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.stack import Stack
 from loadtests.campaign import CampaignPlan, run_campaign
+from loadtests.photo import Camera
 from tests.loadtests.drive import visits
 from workload.facts import MeasuredFacts
 from workload.history import History, read_history
+from workload.journey import STEPS
 from workload.laws import broken
 from workload.objective import Answer, judge, parse_objective
+from workload.population import Visitor
 from workload.telemetry import read_telemetry
 from workload.visit import Outcome
 
@@ -20,7 +24,7 @@ from workload.visit import Outcome
 @pytest.mark.slow
 def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
     """Every accepted write is one row; who mistyped is declined; every process was scraped."""
-    scenario = visits(25, 4)
+    scenario = visits(25, 4, STEPS[:-1])
     with Stack() as stack:
         plan = CampaignPlan(
             scenario, stack.service, tmp_path / "run", drain_s=10.0, admin_token=stack.admin_token
@@ -44,12 +48,28 @@ def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
     mistyped = {i for i in people.values() if scenario.people.is_mistyped(scenario.seed, i)}
     assert decided["verified"] == accepted["await_identity"]
     assert decided["rejected"] == mistyped == who(history, 4, Outcome.DECLINED)
+    assert {i: photo_in(row) for i, row in rows.items() if row["photo_accepted_at"]} == {
+        i: photo_of(scenario.people.visitor(scenario.seed, i)) for i in accepted["upload_photo"]
+    }
+    assert {i for i, row in rows.items() if row["joined"]} == accepted["join_wave"]
+    assert accepted["check_result"] == accepted["await_identity"]
     telemetry = read_telemetry(result.run_dir)
     assert telemetry.sources() == {"generator", "service", "worker", "registry", "mailbox"}
     counted = telemetry.total("service", "surge_requests_total", 0.0, 1e6, route="register")
     assert counted == np.count_nonzero(history["step"] == 1)
     facts = MeasuredFacts(result.summary, telemetry)
     assert judge(parse_objective("backlog identity < 60s"), facts).answer is Answer.MET
+
+
+def photo_in(row: dict[str, Any]) -> tuple[str, int]:
+    """Digest and length of the photo in a row of the ledger."""
+    return row["photo_sha256"], row["photo_bytes"]
+
+
+def photo_of(visitor: Visitor) -> tuple[str, int]:
+    """Digest and length of the photo that a visitor has taken."""
+    photo = Camera().photo(visitor)
+    return photo.sha256, len(photo.jpeg)
 
 
 def who(history: History, step: int, outcome: Outcome) -> set[int]:
