@@ -17,7 +17,20 @@ from numba.extending import overload
 
 import workload.draws
 import workload.visit
-from simulation import calendar, cores, kernel, lines, places, slices, stations, upstream, visits
+from simulation import (
+    calendar,
+    call_centre,
+    cores,
+    kernel,
+    lines,
+    photos,
+    places,
+    slices,
+    stations,
+    upstream,
+    visits,
+    waiting_room,
+)
 from simulation import layout as at
 from simulation.calendar import (
     COME,
@@ -42,7 +55,8 @@ from simulation.world import Order, build_world
 from workload.arrivals import Arrivals
 from workload.visit import GOES_ON, advance, begin, mail_needed
 
-SHARED: Final = (at, lines, slices, cores, stations, upstream, places, visits, kernel)
+SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
+                 call_centre, visits, kernel)  # fmt: skip
 settle((workload.draws, workload.visit, calendar, *SHARED, sys.modules[__name__]))
 
 

@@ -17,6 +17,7 @@ from workload.errors import Fault, InputError
 from workload.reader import Reader, flag, number, one_of, seconds, text, whole
 
 SCHEMA_NAME: Final = "surge/deployment/1"
+ADMISSION: Final = ("open", "shed", "waiting_room")
 BUILT_IN: Final = Path(__file__).parent / "deployments"
 
 
@@ -37,8 +38,10 @@ class RegistryWindow:
 class Deployment:
     """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker
     process and the service run on the same cores; ``generator``: measured through a load
-    generator that shares the twins' core. Prices are a month, in whatever currency the profile
-    names.
+    generator that shares the twins' core. ``room_per_s``: people that the waiting room lets in.
+    ``photo_mbit_per_s``: the photo store's line, 0 for no limit. ``call_share``: of those whose
+    visit failed, how many call; ``call_length`` and ``call_patience`` of a call. Prices are a
+    month, in whatever currency the profile names.
     """
 
     name: str = "custom"
@@ -62,6 +65,12 @@ class Deployment:
     admission: str = "open"
     in_flight_cap: int = 0
     shed_delay_s: float = 1.0
+    room_per_s: float = 100.0
+    photo_mbit_per_s: float = 0.0
+    agents: int = 0
+    call_share: float = 0.0
+    call_length: Duration = field(default_factory=lambda: constant(300.0))
+    call_patience: Duration = field(default_factory=lambda: constant(120.0))
     network_s: float = 0.0
     speed: float = 1.0
     prices: Mapping[str, float] = field(default_factory=dict)
@@ -69,7 +78,7 @@ class Deployment:
     def to_json(self) -> dict[str, Any]:
         """All settings, durations as knots."""
         raw = asdict(self)
-        for key in ("registry_latency", "mail_delay"):
+        for key in ("registry_latency", "mail_delay", "call_length", "call_patience"):
             raw[key] = list(raw[key]["knots_s"]) if raw[key] else None
         return raw
 
@@ -133,17 +142,21 @@ def _read(reader: Reader, base: Deployment | None = None) -> Deployment:
         found[key] = reader.take(key, count, getattr(base, key))
     for key in ("shared_core", "generator"):
         found[key] = reader.take(key, flag, getattr(base, key))
-    for key in ("registry_quota_per_s", "shed_delay_s", "network_s"):
+    for key in ("registry_quota_per_s", "shed_delay_s", "network_s", "photo_mbit_per_s"):
         found[key] = reader.take(key, some, getattr(base, key))
     found["in_flight_cap"] = reader.take("in_flight_cap", whole(0), base.in_flight_cap)
-    found["mail_loss"] = reader.take("mail_loss", number(0, 1), base.mail_loss)
-    found["speed"] = reader.take("speed", above, base.speed)
-    found["admission"] = reader.take("admission", one_of("open", "shed"), base.admission)
+    for key in ("mail_loss", "call_share"):
+        found[key] = reader.take(key, number(0, 1), getattr(base, key))
+    for key in ("speed", "room_per_s"):
+        found[key] = reader.take(key, above, getattr(base, key))
+    found["agents"] = reader.take("agents", whole(0, 1_000_000), base.agents)
+    found["admission"] = reader.take("admission", one_of(*ADMISSION), base.admission)
     checks = one_of("queued", "inline")
     found["identity_check"] = reader.take("identity_check", checks, base.identity_check)
     if reader.has("registry_windows"):
         found["registry_windows"] = _windows(reader)
-    found["mail_delay"] = reader.take("mail_delay", duration_from, base.mail_delay)
+    for key in ("mail_delay", "call_length", "call_patience"):
+        found[key] = reader.take(key, duration_from, getattr(base, key))
     if reader.has("registry_latency"):
         found["registry_latency"] = reader.take("registry_latency", duration_from)
     prices = reader.child("prices")

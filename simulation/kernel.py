@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from simulation import layout as at
+from simulation.call_centre import call_done, patience_over
 from simulation.cores import core_done, enqueue_slice, pass_core_on
 from simulation.layout import World, code_of, post
 from simulation.places import drop_job
@@ -32,7 +33,15 @@ from simulation.upstream import (
     mail_wanted,
     registry_changes,
 )
-from simulation.visits import answered, hear, is_waiting_for, mail_arrives, sent
+from simulation.visits import (
+    answered,
+    hear,
+    is_waiting_for,
+    let_in,
+    mail_arrives,
+    photo_is_there,
+    sent,
+)
 from workload.journey import NO_MAIL, RESULT_MAIL
 from workload.visit import DECLINED, MAIL_MISSED, PENDING
 
@@ -50,7 +59,7 @@ def slice_ends(w: World, now: int, job: int) -> None:
     if phase == at.BEFORE_AWAIT:
         before_done(w, now, job)
     elif phase == at.AFTER_AWAIT:
-        if w.routes[w.jobs[job + at.J_STEP] * at.ROUTE + at.R_KIND] == at.READ:
+        if reads(w, job):
             connection_returned(w, w.jobs[job + at.J_LOOP], now)
         answer(w, now, job)
     elif phase == at.ASKED:
@@ -60,9 +69,16 @@ def slice_ends(w: World, now: int, job: int) -> None:
     elif phase == at.SENDING:
         sent(w, now, job)
     elif phase == at.RECEIVING:
-        answered(w, job)
+        answered(w, now, job)
     else:
         reply(w, now + w.cells[at.C_SHED_DELAY], job)
+
+
+def reads(w: World, job: int) -> bool:
+    """Whether a request is one that reads, as that for leave to upload does."""
+    kind = w.routes[w.jobs[job + at.J_STEP] * at.ROUTE + at.R_KIND]
+    leave = w.jobs[job + at.J_STAGE] == at.ASKING_LEAVE
+    return kind == at.READ or (kind == at.UPLOAD and leave)
 
 
 def before_done(w: World, now: int, job: int) -> None:
@@ -72,7 +88,7 @@ def before_done(w: World, now: int, job: int) -> None:
     loop = w.jobs[job + at.J_LOOP]
     if kind == at.PLAIN:
         answer(w, now, job)
-    elif kind == at.READ:
+    elif reads(w, job):
         connection_wanted(w, loop, now, job)
     elif w.routes[route + at.R_CHECK] == at.INLINE_CHECK:
         if w.cells[at.C_REGISTRY_DOWN] == 1:
@@ -137,7 +153,7 @@ def reply(w: World, now: int, job: int) -> None:
 def reply_arrives(w: World, now: int, job: int) -> None:
     """The response is at the visitor's machine; the generator, where there is one, reads it."""
     if w.cells[at.C_GENERATOR] == at.NONE:
-        answered(w, job)
+        answered(w, now, job)
     else:
         enqueue_slice(w, w.cells[at.C_GENERATOR], now, job, at.RECEIVING)
 
@@ -165,6 +181,8 @@ def handle(w: World, now: int, code: int, ref: int) -> None:
         query_ends(w, now, ref)
     elif kind in (at.TIMEOUT, at.NO_MAIL_YET):
         patience_ends(w, kind, code, ref)
+    elif kind == at.LET_IN:
+        let_in(w, now, ref)
     else:
         handle_outside(w, now, kind, ref)
 
@@ -178,7 +196,7 @@ def patience_ends(w: World, kind: int, code: int, visit: int) -> None:
 
 
 def handle_outside(w: World, now: int, kind: int, job: int) -> None:
-    """Events of the outside world; ``job`` is a check or a mail, or a window of the registry's."""
+    """Events of the outside world; ``job``: a check, mail, photo or call, or a window of time."""
     if kind == at.CHECK_DUE:
         check_due(w, now, job)
     elif kind == at.CHECK_DONE:
@@ -193,6 +211,12 @@ def handle_outside(w: World, now: int, kind: int, job: int) -> None:
     elif kind == at.MAIL_SENT:
         if mail_sent(w, now, job):
             drop_job(w, job)
+    elif kind == at.PHOTO_SENT:
+        photo_is_there(w, now, job)
+    elif kind == at.CALL_DONE:
+        call_done(w, now)
+    elif kind == at.PATIENCE_OVER:
+        patience_over(w, now, job)
     elif kind == at.REGISTRY_CHANGES:
         registry_changes(w, now, job)
     elif kind == at.MAIL_ARRIVES:

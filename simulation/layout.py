@@ -108,7 +108,18 @@ C_READ_TABLE: Final = 66  # what a read takes beside its CPU
 C_WINDOWS: Final = 67  # where the registry's windows begin in `tables`, WINDOW cells each
 C_REGISTRY_DOWN: Final = 68  # 1: the registry refuses every check
 C_REGISTRY_PACE: Final = 69  # how long its answers take, in 1/1000 of the usual
-CELLS: Final = 72
+C_PHOTO_TABLE: Final = 70  # how long a photo takes on the visitor's own line
+C_PHOTO_LINE: Final = 71  # ns that a photo takes of the store's line
+C_PHOTO_LINE_FREE: Final = 72
+C_ROOM_GAP: Final = 73  # ns between two who are let in, 0: no waiting room
+C_ROOM_NEXT: Final = 74
+C_CALL_SHARE: Final = 75  # threshold of calling after a visit that failed
+C_AGENTS_FREE: Final = 76
+C_CALL_HEAD: Final = 77
+C_CALL_TAIL: Final = 78
+C_CALL_TABLE: Final = 79  # how long an agent talks, and how long a caller waits
+C_CALL_PATIENCE: Final = 80
+CELLS: Final = 84
 
 # ---- a visit -------------------------------------------------------------------------------------
 V_WHO: Final = 0
@@ -133,6 +144,7 @@ CLOSED: Final = 0
 PAUSING: Final = 1
 AWAITING_MAIL: Final = 2
 IN_FLIGHT: Final = 3
+IN_ROOM: Final = 4
 
 # What the registry has said.
 UNASKED: Final = 0
@@ -155,7 +167,8 @@ J_HEAD: Final = 10
 J_TAKEN: Final = 11  # a lane: rows of the flush that it prepares meanwhile
 J_TAKEN_HEAD: Final = 12
 J_TAKEN_AT: Final = 13
-JOB: Final = 14
+J_STAGE: Final = 14  # an upload: which of its requests to the service
+JOB: Final = 15
 
 # Phases of a job: what its next slice is.
 SENDING: Final = 0
@@ -167,6 +180,13 @@ SHEDDING: Final = 5
 CHECKING: Final = 6
 MAILING: Final = 7
 ASKED: Final = 8  # a request that has heard the registry
+CALLING: Final = 9
+TALKING: Final = 10
+HUNG_UP: Final = 11
+
+# Stages of an upload; every other request is made once.
+ASKING_LEAVE: Final = 0
+CONFIRMING: Final = 1
 
 # ---- a core --------------------------------------------------------------------------------------
 K_HIGH_UNTIL: Final = 0  # when the preempting work that it has is done
@@ -203,7 +223,8 @@ S_LENGTH: Final = 3  # waiting now
 S_PEAK: Final = 4
 S_DRAINED: Final = 5  # when the queue last became empty
 S_LONGEST: Final = 6  # ns of the longest wait
-STATION: Final = 7
+S_LEFT: Final = 7  # left before they were served
+STATION: Final = 8
 
 EVENT_LOOP: Final = 0
 WRITE_BATCHER: Final = 1
@@ -212,7 +233,11 @@ DATABASE: Final = 3
 REGISTRY_CLIENT: Final = 4
 MAIL_SENDER: Final = 5
 GENERATOR: Final = 6
-#: Names as the service exports them; the generator is the measurement's own floor.
+PHOTO_STORE: Final = 7
+WAITING_ROOM: Final = 8
+CALL_CENTRE: Final = 9
+#: The first six are named as the service exports them; the generator is the measurement's own
+#: floor; the others stand outside of the service.
 STATIONS: Final = (
     "event_loop",
     "write_batcher",
@@ -221,6 +246,9 @@ STATIONS: Final = (
     "registry_client",
     "mail_sender",
     "generator",
+    "photo_store",
+    "waiting_room",
+    "call_centre",
 )
 
 # ---- how a step goes through the service ---------------------------------------------------------
@@ -236,6 +264,7 @@ ROUTE: Final = 7
 PLAIN: Final = 0  # one slice, no await
 WRITE: Final = 1  # slice, batcher, slice
 READ: Final = 2  # slice, pool and query, slice
+UPLOAD: Final = 3  # as a read, then the photo to its store, then as a write
 
 NO_CHECK: Final = 0
 QUEUED_CHECK: Final = 1  # the write queues a check
@@ -286,8 +315,12 @@ MAIL_DUE: Final = 11
 MAIL_SENT: Final = 12
 MAIL_ARRIVES: Final = 13
 REGISTRY_CHANGES: Final = 14
-TIMEOUT: Final = 15
-NO_MAIL_YET: Final = 16
+PHOTO_SENT: Final = 15
+LET_IN: Final = 16
+CALL_DONE: Final = 17
+PATIENCE_OVER: Final = 18
+TIMEOUT: Final = 19
+NO_MAIL_YET: Final = 20
 
 KIND_SHIFT: Final = 56
 WHO_SHIFT: Final = 16

@@ -16,7 +16,7 @@ from workload.errors import Fault, RecordError
 from workload.manifest import read_json, write_json
 
 SCHEMA_NAME: Final = "surge/model/1"
-KINDS: Final = ("plain", "write", "read")
+KINDS: Final = ("plain", "write", "read", "upload")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class ServiceModel:
     mail: Duration = field(default_factory=lambda: constant(0.0))  # an SMTP transaction
     mail_cpu_s: float = 0.0  # worker CPU of a mail
     delivery: Duration = field(default_factory=lambda: constant(0.0))  # from SMTP to the inbox
+    photo: Duration = field(default_factory=lambda: constant(0.0))  # on the visitor's own line
+    photo_kb: float = 0.0  # size of a photo, in 1000 bytes
     pickup_s: float = 0.0  # until the worker sees a new row
     network_s: float = 0.0  # one way
     send_s: float = 0.0  # generator CPU of sending, and of reading the answer

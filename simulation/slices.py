@@ -33,6 +33,7 @@ def slice_demand(w: World, loop: int, now: int, job: int) -> int:
 def drawn_demand(w: World, job: int, column: int, purpose: int) -> int:
     """A demand from a table of the job's route, drawn at the job's address."""
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    number = number | (w.jobs[job + at.J_STAGE] << at.STEP_SHIFT)
     table = w.routes[step * at.ROUTE + column]
     return quantile(w.tables, table, draw(w.cells[at.C_SEED], who, step, number, purpose))
 

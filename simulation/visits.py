@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import MutableSequence, Sequence
 
 from simulation import layout as at
+from simulation.call_centre import call_if_failed
 from simulation.cores import enqueue_slice
 from simulation.layout import World, code_of, post
+from simulation.photos import photo_leaves
 from simulation.places import drop_job, let_go, take_errand
+from simulation.waiting_room import leave_room, take_ticket
 from workload.draws import ROUTE, draw
 from workload.journey import MAIL_KIND, MAIL_PATIENCE, NO_MAIL, TIMEOUT, WIDTH
 from workload.visit import ACCEPTED, DECLINED, GOES_ON, MAIL_MISSED
@@ -26,6 +29,9 @@ def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -
         w.visits[visit + at.V_FIRST] = at.NONE
     w.visits[visit + at.V_STEP] = step
     w.visits[visit + at.V_NUMBER] = number
+    if w.cells[at.C_ROOM_GAP] > 0 and step == 0 and number == 1:
+        take_ticket(w, now, visit)
+        return
     if mail == NO_MAIL or w.visits[visit + at.V_INBOX] & (1 << mail):
         launch(w, now, visit)
         return
@@ -51,6 +57,19 @@ def launch(w: World, now: int, visit: int) -> None:
     w.jobs[job + at.J_LOOP] = (chance >> 20) % w.cells[at.C_WORKERS] * at.LOOP
     timeout = w.plan[step * WIDTH + TIMEOUT]
     post(w, now + timeout, code_of(at.TIMEOUT, who, step, number), visit)
+    send(w, now, job)
+
+
+def let_in(w: World, now: int, visit: int) -> None:
+    """The waiting room lets a visitor go, who has meant to start since they came."""
+    since = leave_room(w, now, visit)
+    launch(w, now, visit)
+    w.visits[visit + at.V_INTENDED] = since
+
+
+def send(w: World, now: int, job: int) -> None:
+    """A request goes to the network, or to the generator that sends it."""
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
     if w.cells[at.C_GENERATOR] == at.NONE:
         post(w, now + w.cells[at.C_NETWORK], code_of(at.SEND, who, step, number), job)
     else:
@@ -61,7 +80,8 @@ def sent(w: World, now: int, job: int) -> None:
     """The generator has written the request to its socket."""
     visit = w.jobs[job + at.J_VISIT]
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
-    if is_waiting_for(w, visit, who, step, number, at.IN_FLIGHT):
+    first = w.jobs[job + at.J_STAGE] == at.ASKING_LEAVE
+    if first and is_waiting_for(w, visit, who, step, number, at.IN_FLIGHT):
         w.visits[visit + at.V_STARTED] = now
     post(w, now + w.cells[at.C_NETWORK], code_of(at.SEND, who, step, number), job)
 
@@ -82,13 +102,30 @@ def is_waiting_for(w: World, visit: int, who: int, step: int, number: int, state
     )
 
 
-def answered(w: World, job: int) -> None:
-    """The answer has reached the visitor, who hears it unless they have left."""
+def answered(w: World, now: int, job: int) -> None:
+    """The answer has reached the visitor, who hears it unless they have left.
+
+    Leave to upload is no answer yet: the photo is on its way.
+    """
+    visit, outcome = w.jobs[job + at.J_VISIT], w.jobs[job + at.J_OUTCOME]
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    if is_waiting_for(w, visit, who, step, number, at.IN_FLIGHT):
+        uploads = w.routes[step * at.ROUTE + at.R_KIND] == at.UPLOAD
+        if uploads and outcome == ACCEPTED and w.jobs[job + at.J_STAGE] == at.ASKING_LEAVE:
+            photo_leaves(w, now, job)
+            return
+        hear(w, visit, outcome)
+    drop_job(w, job)
+
+
+def photo_is_there(w: World, now: int, job: int) -> None:
+    """The store has a photo: the visitor tells the service, unless they have left."""
     visit = w.jobs[job + at.J_VISIT]
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
     if is_waiting_for(w, visit, who, step, number, at.IN_FLIGHT):
-        hear(w, visit, w.jobs[job + at.J_OUTCOME])
-    drop_job(w, job)
+        send(w, now, job)
+    else:
+        drop_job(w, job)
 
 
 def mail_arrives(w: World, now: int, job: int) -> None:
@@ -113,6 +150,7 @@ def close_visit(w: World, now: int, visit: int, ending: int) -> None:
     w.ends[to + at.E_LAST] = (w.visits[visit + at.V_STEP] << 32) | (attempts << 8) | ending
     w.visits[visit + at.V_STATE] = at.CLOSED
     w.cells[at.C_OPEN] -= 1
+    call_if_failed(w, now, visit, ending)
     let_go(w, visit)
 
 

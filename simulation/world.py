@@ -18,7 +18,7 @@ from workload.journey import MAILS, Itinerary, Journey
 CAUSES_MAIL: Final = {"register": "verify"}
 CAUSES_CHECK: Final = ("submit_identity",)
 POLLS_IDENTITY: Final = ("await_identity",)
-KINDS: Final = {"plain": at.PLAIN, "write": at.WRITE, "read": at.READ}
+KINDS: Final = {"plain": at.PLAIN, "write": at.WRITE, "read": at.READ, "upload": at.UPLOAD}
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ def _routes(order: Order, tables: _Tables) -> Sequence[int]:
 
 def _cells(order: Order, tables: _Tables) -> list[int]:
     model, deployment = order.model, order.deployment
-    cpu = deployment.speed
+    cpu, line = deployment.speed, deployment.photo_mbit_per_s
+    admission = deployment.admission
     quota, windows = deployment.registry_quota_per_s, len(deployment.registry_windows)
     cells = [0] * at.CELLS
     values = {
@@ -193,6 +194,15 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_CELL_NS: _ns(order.cell_s),
         at.C_HORIZON: _ns(order.horizon_s),
         at.C_REGISTRY_PACE: 1000,
+        at.C_PHOTO_TABLE: tables.add(model.photo),
+        at.C_PHOTO_LINE: _ns(model.photo_kb * 0.008 / line) if line else 0,
+        at.C_ROOM_GAP: _ns(1 / deployment.room_per_s) if admission == "waiting_room" else 0,
+        at.C_CALL_SHARE: threshold(deployment.call_share),
+        at.C_AGENTS_FREE: deployment.agents,
+        at.C_CALL_HEAD: at.NONE,
+        at.C_CALL_TAIL: at.NONE,
+        at.C_CALL_TABLE: tables.add(deployment.call_length),
+        at.C_CALL_PATIENCE: tables.add(deployment.call_patience),
         # A flush causes a mail and a check for each of its rows, a registry that comes back a call
         # for each of its slots; other events cause a few.
         at.C_MOST_OUT: 2 * deployment.batch_rows

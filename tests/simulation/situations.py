@@ -45,14 +45,23 @@ def journey(
     )  # fmt: skip
 
 
+def whole_journey(patience: Patience = PATIENT, pause: Duration | None = None) -> Journey:
+    """With photo, wave and result."""
+    wait = pause or lognormal(0.5, 2.0)
+    later = ("upload_photo", "join_wave", "check_result")
+    return Journey(
+        (*journey(patience, wait).steps, *(Step(name, wait, 0.0, patience) for name in later))
+    )
+
+
 def costs(slice_: Duration, query: Duration, **rest: Any) -> ServiceModel:
     """A service all of whose slices cost alike."""
     write = StepCost("write", slice_, slice_)
-    steps = dict.fromkeys(("register", "verify_email", "submit_identity"), write)
+    steps = dict.fromkeys(("register", "verify_email", "submit_identity", "join_wave"), write)
     read = StepCost("read", slice_, slice_, query)
-    return ServiceModel(
-        {"open_site": StepCost("plain", slice_), **steps, "await_identity": read}, **rest
-    )
+    steps |= {"open_site": StepCost("plain", slice_), "await_identity": read, "check_result": read}
+    steps |= {"upload_photo": StepCost("upload", slice_, slice_, query)}
+    return ServiceModel(steps, **rest)
 
 
 #: Figures like those of the reference service.
@@ -62,7 +71,8 @@ LIVELY: Final = costs(
     commit=lognormal(200e-6, 400e-6), registry=lognormal(0.03, 0.1), check_cpu_s=100e-6,
     decision_s=20e-6, mail=lognormal(1 * MS, 2 * MS), mail_cpu_s=100e-6, pickup_s=5 * MS,
     network_s=20e-6, send_s=60e-6, receive_s=60e-6, twin_mail_s=50e-6, twin_check_s=80e-6,
-    shed_s=20e-6,
+    shed_s=20e-6, photo=lognormal(0.3, 2.0), photo_kb=300, read=lognormal(100e-6, 300e-6),
+    generator_wake_s=20e-6, worker_wake_s=40e-6,
 )  # fmt: skip
 #: Everything takes a whole number of milliseconds, so that much happens in the same instant.
 TICKING: Final = costs(
@@ -70,7 +80,8 @@ TICKING: Final = costs(
     wake_s=1 * MS, flush_base_s=1 * MS, write_base_s=1 * MS, commit=constant(2 * MS),
     registry=constant(10 * MS), check_cpu_s=1 * MS, decision_s=1 * MS, mail=constant(3 * MS),
     mail_cpu_s=1 * MS, pickup_s=5 * MS, network_s=1 * MS, send_s=1 * MS, receive_s=1 * MS,
-    twin_mail_s=1 * MS, twin_check_s=1 * MS, shed_s=1 * MS,
+    twin_mail_s=1 * MS, twin_check_s=1 * MS, shed_s=1 * MS, photo=constant(20 * MS), photo_kb=125,
+    read=constant(1 * MS), generator_wake_s=1 * MS, worker_wake_s=1 * MS,
 )  # fmt: skip
 #: Nothing takes any time.
 INSTANT: Final = costs(constant(0), constant(0))
@@ -209,6 +220,25 @@ SITUATIONS: Final = (
         identity_check="inline", workers=4, cores=4,
         registry_windows=(RegistryWindow(0.2, 0.3, 0), RegistryWindow(0.5, 0.6, 2, 3.0))),
         TICKS, ties=True, arrivals_of=by_dozens),
+    Situation("the whole journey", walk=whole_journey()),
+    Situation("photos through a narrow line and a generator", rate=60, walk=whole_journey(),
+              deployment=Deployment(photo_mbit_per_s=100, generator=True)),
+    Situation("photos that take too long", deployment=Deployment(photo_mbit_per_s=400),
+              walk=whole_journey(replace(PATIENT, timeout_s=0.8))),
+    Situation("photos by ticks", TICKING, Deployment(workers=4, cores=4, photo_mbit_per_s=1000),
+              whole_journey(pause=constant(20 * MS)), ties=True, arrivals_of=by_dozens),
+    Situation("a waiting room", rate=1_000,
+              deployment=Deployment(admission="waiting_room", room_per_s=150)),
+    Situation("a waiting room by ticks, left early by the record", TICKING,
+              Deployment(admission="waiting_room", room_per_s=200, workers=2), TICKS,
+              horizon_s=0.9, ties=True, arrivals_of=by_dozens),
+    Situation("a call centre for those who fail", walk=journey(HASTY), rate=1_500,
+              deployment=Deployment(speed=8, agents=4, call_share=0.7,
+                                    call_length=exponential(0.5), call_patience=exponential(3))),
+    Situation("a call centre by ticks", TICKING,
+              Deployment(workers=3, agents=2, call_share=0.9, call_length=constant(50 * MS),
+                         call_patience=constant(100 * MS)),
+              never_waits(6, 12, 12, 12, 12), ties=True, arrivals_of=by_dozens),
     Situation("one registry slot, and the record stops early", horizon_s=30,
               deployment=Deployment(registry_slots=1)),
 )  # fmt: skip
@@ -216,7 +246,8 @@ SITUATIONS: Final = (
 #: Where free places lie, and how many, is the engine's own affair.
 _PLACES: Final = (
     at.C_FREE_VISIT, at.C_FREE_JOB, at.C_ROOM_VISITS, at.C_ROOM_JOBS, at.C_HEARD,
-    at.C_CHECK_HEAD, at.C_CHECK_TAIL, at.C_MAIL_HEAD, at.C_MAIL_TAIL,
+    at.C_CHECK_HEAD, at.C_CHECK_TAIL, at.C_MAIL_HEAD, at.C_MAIL_TAIL, at.C_CALL_HEAD,
+    at.C_CALL_TAIL,
 )  # fmt: skip
 COMPARED: Final = ("ends", "counts", "tallies", "offered", "achieved", "declined", "stations")
 

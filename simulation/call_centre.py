@@ -1,0 +1,68 @@
+"""The call centre: whose visit failed may call; agents answer in turn; callers hang up (Erlang-A).
+
+A call keeps its place until its caller's patience has run out, answered or not, so that the event
+that ends the patience always finds it.
+"""
+
+from __future__ import annotations
+
+from simulation import layout as at
+from simulation.layout import World, code_of, post
+from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
+from simulation.places import drop_job, take_errand
+from workload.draws import SUPPORT, draw, quantile
+from workload.visit import GAVE_UP, TURNED_AWAY
+
+
+def call_if_failed(w: World, now: int, visit: int, ending: int) -> None:
+    """A visit has ended; some of those who failed call for help."""
+    if w.cells[at.C_CALL_SHARE] == 0 or ending not in (GAVE_UP, TURNED_AWAY):
+        return
+    who, seed = w.visits[visit + at.V_WHO], w.cells[at.C_SEED]
+    if draw(seed, who, 0, 0, SUPPORT) >= w.cells[at.C_CALL_SHARE]:
+        return
+    job = take_errand(w, at.CALLING, visit, 0)
+    w.jobs[job + at.J_SINCE] = now
+    patience = quantile(w.tables, w.cells[at.C_CALL_PATIENCE], draw(seed, who, 0, 1, SUPPORT))
+    post(w, now + patience, code_of(at.PATIENCE_OVER, who, 0, 0), job)
+    stand_in_line(w, w.cells, at.C_CALL_HEAD, at.C_CALL_TAIL, job)
+    count_wait(w, at.CALL_CENTRE)
+    answer_calls(w, now)
+
+
+def answer_calls(w: World, now: int) -> None:
+    """While an agent is free and somebody waits: talk. Who hung up is passed over."""
+    while w.cells[at.C_AGENTS_FREE] > 0 and w.cells[at.C_CALL_HEAD] != at.NONE:
+        job = first_in_line(w, w.cells, at.C_CALL_HEAD)
+        if w.jobs[job + at.J_PHASE] == at.HUNG_UP:
+            drop_job(w, job)
+        else:
+            who = w.jobs[job + at.J_WHO]
+            chance = draw(w.cells[at.C_SEED], who, 0, 2, SUPPORT)
+            talk = quantile(w.tables, w.cells[at.C_CALL_TABLE], chance)
+            w.cells[at.C_AGENTS_FREE] -= 1
+            w.jobs[job + at.J_PHASE] = at.TALKING
+            count_service(w, at.CALL_CENTRE, now, now - w.jobs[job + at.J_SINCE], talk)
+            post(w, now + talk, code_of(at.CALL_DONE, who, 0, 0), at.NONE)
+
+
+def call_done(w: World, now: int) -> None:
+    """An agent is free."""
+    w.cells[at.C_AGENTS_FREE] += 1
+    answer_calls(w, now)
+
+
+def patience_over(w: World, now: int, job: int) -> None:
+    """A caller who still waits hangs up; of one who was answered the place is free now."""
+    if w.jobs[job + at.J_PHASE] == at.TALKING:
+        drop_job(w, job)
+        return
+    w.jobs[job + at.J_PHASE] = at.HUNG_UP
+    mine = at.CALL_CENTRE * at.STATION
+    w.stations[mine + at.S_LENGTH] -= 1
+    w.stations[mine + at.S_LEFT] += 1
+    if w.stations[mine + at.S_LENGTH] == 0:
+        w.stations[mine + at.S_DRAINED] = now
+    w.stations[mine + at.S_LONGEST] = max(
+        w.stations[mine + at.S_LONGEST], now - w.jobs[job + at.J_SINCE]
+    )
