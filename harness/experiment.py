@@ -145,10 +145,11 @@ class Experiment:
         """(the overloaded run, answers a second): what the service does when more is offered.
 
         More is offered until the answers fall behind; less, when the generator falls behind first.
+        The most that was answered counts: far beyond saturation a service answers less again.
         """
         seconds = self.design.saturation_s
         warm = self.measure("warm-up", WARM_UP_PER_S, self.design.warm_up_s)
-        per_s = 2.2 * WARM_UP_PER_S / busy_share(warm)
+        per_s, most = 2.2 * WARM_UP_PER_S / busy_share(warm), 0.0
         for attempt in range(1, TRIES + 1):
             try:
                 run = self.measure(f"saturation-{attempt}", per_s, seconds)
@@ -159,11 +160,12 @@ class Experiment:
                 per_s *= 0.85
                 continue
             answered = answers_per_s(run.history, seconds)
+            most = max(most, answered)
             wanted = wanted_per_s(run.history, seconds)
             if answered < SATURATED * wanted or busy_share(run) > SATURATED:
-                return run, answered
-            per_s *= 1.2
-        raise RunInvalid(f"{answered:,.0f} answers/s did not saturate the service; is it pinned?")
+                return run, most
+            per_s *= 1.15
+        raise RunInvalid(f"{most:,.0f} answers/s did not saturate the service; is it pinned?")
 
 
 def pulsed(scenario: Scenario, people: int, every_s: float, seconds: float) -> Scenario:

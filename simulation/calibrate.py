@@ -16,7 +16,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from simulation.evidence import Fit, Run, Window, fit, merged_buckets, read_run, shape_of, windows
+from simulation.evidence import (
+    Fit,
+    Run,
+    Window,
+    fit,
+    less,
+    merged_buckets,
+    read_run,
+    shape_of,
+    windows,
+)
 from simulation.service import ServiceModel, StepCost
 from workload.durations import Duration, constant
 from workload.errors import Fault, RecordError
@@ -274,7 +284,7 @@ def _read(quiet: Sequence[Window], loop: Fit, query_s: float) -> Duration:
     count = sum(_reads(w) for w in quiet)
     if not count:
         return constant(0.0)
-    return shape_of(buckets, max(held / count - loop["wake"] - query_s, 0.1 * held / count))
+    return less(shape_of(buckets, held / count), loop["wake"] + query_s)
 
 
 def _latency(held: Sequence[Window], source: str, station: str) -> Duration:
@@ -296,7 +306,7 @@ def _commit(quiet: Sequence[Window], model: ServiceModel) -> Duration:
         return constant(0.0)
     rows = sum(w.total("service", "surge_batch_rows_sum") for w in quiet) / count
     work = model.flush_base_s + model.write_base_s + rows * (model.flush_row_s + model.write_row_s)
-    return shape_of(buckets, max(took / count - work - model.wake_s, 0.1 * took / count))
+    return less(shape_of(buckets, took / count), work + model.wake_s)
 
 
 def _pickup(runs: Sequence[Run]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,6 @@ from workload.telemetry import Telemetry, read_telemetry
 
 #: Seconds at the start of a run that are not learned from: connections open, caches fill.
 WARM_UP_S: Final = 4.0
-WINDOW_S: Final = 4.0
 
 
 @dataclass(frozen=True)
@@ -79,14 +77,12 @@ class Window:
 
 
 def windows(runs: Iterable[Run]) -> list[Window]:
-    """Stretches of WINDOW_S, after the warm-up and before the arrivals end; at least one a run."""
-    found: list[Window] = []
-    for run in runs:
-        start = min(WARM_UP_S, run.arrivals_s / 3)
-        count = max(1, int((run.arrivals_s - start) // WINDOW_S))
-        edges = np.round(np.linspace(start, run.arrivals_s, count + 1))
-        found += [Window(run, float(a), float(b)) for a, b in pairwise(edges)]
-    return found
+    """Of each run the whole stretch from the warm-up to the end of its arrivals.
+
+    One window a run: counters of several processes are up to a second apart, and what is small
+    beside that second would be learned wrongly from shorter ones.
+    """
+    return [Window(run, min(WARM_UP_S, run.arrivals_s / 3), run.arrivals_s) for run in runs]
 
 
 @dataclass(frozen=True)
@@ -150,6 +146,11 @@ def shape_of(buckets: Sequence[tuple[float, float]], mean_s: float, knots: int =
     values = _inverse(shares[first - 1 : last + 1], bounds[first - 1 : last + 1], at)
     raw = Duration(tuple(values.tolist()))
     return Duration(tuple((values * (mean_s / raw.mean_s)).tolist()))
+
+
+def less(duration: Duration, seconds: float) -> Duration:
+    """The distribution with ``seconds`` taken off every value, none below zero: tails keep size."""
+    return Duration(tuple(max(0.0, knot - seconds) for knot in duration.knots_s))
 
 
 def _inverse(
