@@ -1,0 +1,134 @@
+"""What docker-compose.yml says, run without an engine: its commands, variables and health checks.
+
+Every process starts exactly as its container would, with names and ports moved to free ones of
+this machine. What stays untried is what only an engine does: images, networks, volumes.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness import CHECKOUT
+from harness.ports import claim_all
+from tests.packaging.containers import Service, environment, listens_on, services
+from workload.manifest import read_manifest
+
+pytestmark = pytest.mark.slow
+
+READY_S = 20.0
+ORDER = ("registry", "mailbox", "photos", "service", "worker")
+
+
+@dataclass(frozen=True)
+class Here:
+    """This machine in place of the containers' network."""
+
+    names: frozenset[str]
+    ports: Mapping[int, int]
+    database: str
+
+    @classmethod
+    def of(cls, found: Mapping[str, Service], database: str) -> "Here":
+        used = {port for name, service in found.items() for port in listens_on(name, service)}
+        free = claim_all({**{str(port): 0 for port in used}, "5557": 0})
+        return cls(frozenset(found), {int(port): new for port, new in free.items()}, database)
+
+    def moved(self, text: str) -> str:
+        """A value or a part of a command, with every address in it moved."""
+        names = "|".join(map(re.escape, sorted(self.names)))
+
+        def port(match: re.Match[str]) -> str:
+            return f"127.0.0.1:{self.ports[int(match[1])]}"
+
+        text = re.sub(rf"(?<![\w.-])(?:{names}|127\.0\.0\.1):(\d+)", port, text)
+        text = re.sub(rf"^(--[\w-]+-host=|)(?:{names}|0\.0\.0\.0)$", r"\g<1>127.0.0.1", text)
+        return re.sub(r"^(--[\w-]+-port=)(\d+)$", lambda m: f"{m[1]}{self.ports[int(m[2])]}", text)
+
+    def variables(self, service: Service) -> dict[str, str]:
+        moved = {}
+        for name, value in environment(service).items():
+            if name == "DATABASE_URL":
+                moved[name] = self.database
+            elif name.endswith("_PORT"):
+                moved[name] = str(self.ports[int(value)])
+            else:
+                moved[name] = self.moved(value)
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **moved}
+
+    def command(self, parts: list[str]) -> list[str]:
+        programs = {"python": sys.executable, "locust": str(Path(sys.executable).parent / "locust")}
+        return [programs[parts[0]], *map(self.moved, parts[1:])]
+
+
+@contextmanager
+def container(
+    here: Here, service: Service, log: Path, *more: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Its process, ended as an engine ends it: SIGTERM, and 5 s to go."""
+    command = [*here.command(service["command"]), *more]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=CHECKOUT, env=here.variables(service), stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until_healthy(here: Here, service: Service, log: Path) -> None:
+    """Run the health check until it is content."""
+    check = here.command(service["healthcheck"]["test"][1:])
+    deadline = time.monotonic() + READY_S
+    while subprocess.run(check, capture_output=True, check=False).returncode != 0:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+
+
+def test_the_containers_processes_carry_a_campaign(
+    fresh_database_url: str, tmp_path: Path
+) -> None:
+    """Healthy one after the other; Locust's master and workers drive it; all end with 0."""
+    found = services()
+    here = Here.of(found, fresh_database_url)
+    processes = {}
+    with ExitStack() as running:
+        for name in ORDER:
+            log = tmp_path / f"{name}.log"
+            processes[name] = running.enter_context(container(here, found[name], log))
+            wait_until_healthy(here, found[name], log)
+        port = here.ports[5557]
+        master = running.enter_context(
+            container(
+                here, found["load-master"], tmp_path / "master.log",
+                f"--master-bind-port={port}", "--window=20s..23s", "--drain=8s",
+                f"--run-dir={tmp_path / 'run'}",
+            )
+        )  # fmt: skip
+        for number in range(found["load-worker"]["deploy"]["replicas"]):
+            log = tmp_path / f"load-worker-{number}.log"
+            running.enter_context(
+                container(here, found["load-worker"], log, f"--master-port={port}")
+            )
+        master.wait(timeout=60)
+    manifest = read_manifest(tmp_path / "run")
+    assert (manifest.status, manifest.reasons) == ("complete", ()), manifest.reasons
+    assert len(manifest.generator["workers"]) == 2
+    assert manifest.generator["ledger"] == "exported"
+    ledger = (tmp_path / "run" / "ledger.ndjson").read_text().splitlines()
+    assert len(ledger) > 40
+    ended = {name: process.returncode for name, process in processes.items()}
+    assert ended == dict.fromkeys(ORDER, 0)
