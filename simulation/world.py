@@ -11,6 +11,7 @@ from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel
 from workload.draws import threshold
 from workload.durations import SECOND_NS, Duration, constant
+from workload.errors import Fault, InputError
 from workload.histogram import BOUNDS_NS, BUCKETS
 from workload.journey import MAILS, Itinerary, Journey
 
@@ -53,7 +54,11 @@ class _Tables:
 
 
 def build_world(order: Order, places: int = 0) -> at.World:
-    """A World of Python lists at time 0, with room for ``places`` visits and jobs."""
+    """A World of Python lists at time 0, with room for ``places`` visits and jobs.
+
+    InputError for a journey that events can't name: more steps or attempts than their codes hold.
+    """
+    _check_journey(order.journey)
     tables = _Tables()
     routes = _routes(order, tables)
     windows = [cell for w in order.deployment.registry_windows for cell in _window(order, w)]
@@ -88,6 +93,20 @@ def build_world(order: Order, places: int = 0) -> at.World:
     _announce_windows(order, world)
     add_places(world, max(places, 2 * cells[at.C_MOST_OUT]))
     return world
+
+
+def _check_journey(journey: Journey) -> None:
+    faults = []
+    if len(journey.steps) > at.STEP_MASK:
+        remedy = f"the model knows at most {at.STEP_MASK} steps"
+        faults.append(Fault("steps", len(journey.steps), remedy))
+    for step in journey.steps:
+        most = step.patience.attempts + step.polls
+        if most > at.NUMBER_MASK:
+            remedy = f"the model counts at most {at.NUMBER_MASK} attempts and polls of a step"
+            faults.append(Fault(f"steps.{step.name}", most, remedy))
+    if faults:
+        raise InputError("journey", faults)
 
 
 def _announce_windows(order: Order, world: at.World) -> None:
@@ -142,10 +161,7 @@ def _routes(order: Order, tables: _Tables) -> Sequence[int]:
 
 
 def _cells(order: Order, tables: _Tables) -> list[int]:
-    model, deployment = order.model, order.deployment
-    cpu, line = deployment.speed, deployment.photo_mbit_per_s
-    admission = deployment.admission
-    quota, windows = deployment.registry_quota_per_s, len(deployment.registry_windows)
+    deployment, windows = order.deployment, len(order.deployment.registry_windows)
     cells = [0] * at.CELLS
     values = {
         at.C_SEED: order.seed,
@@ -153,12 +169,33 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_HEARD: at.NONE,
         at.C_FREE_VISIT: at.NONE,
         at.C_FREE_JOB: at.NONE,
+        at.C_MISTYPED: threshold(order.mistyped),
+        at.C_TRACE: int(order.trace),
+        at.C_BUCKETS: BUCKETS,
+        at.C_CELL_NS: _ns(order.cell_s),
+        at.C_HORIZON: _ns(order.horizon_s),
+        # A flush causes a mail and a check for each of its rows, a registry that comes back a call
+        # for each of its slots; other events cause a few.
+        at.C_MOST_OUT: 2 * deployment.batch_rows
+        + (deployment.registry_slots + 2 * windows if windows else 0)
+        + 64,
+        **_service_cells(order.model, deployment, tables),
+        **_upstream_cells(order.model, deployment, tables),
+        **_outside_cells(order.model, deployment, tables),
+    }
+    for cell, value in values.items():
+        cells[cell] = value
+    return cells
+
+
+def _service_cells(model: ServiceModel, deployment: Deployment, tables: _Tables) -> dict[int, int]:
+    cpu = deployment.speed
+    return {
         at.C_NETWORK: _ns(deployment.network_s or model.network_s),
         at.C_SEND: _ns(model.send_s * cpu),
         at.C_RECEIVE: _ns(model.receive_s * cpu),
         at.C_WAKE: _ns(model.wake_s * cpu),
         at.C_GENERATOR_WAKE: _ns(model.generator_wake_s * cpu),
-        at.C_WORKER_WAKE: _ns(model.worker_wake_s * cpu),
         at.C_WORKERS: deployment.replicas * deployment.workers,
         at.C_LANES: deployment.lanes,
         at.C_BATCH: deployment.batch_rows,
@@ -171,6 +208,13 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_CAP: _cap_of_a_worker(deployment),
         at.C_SHED_DELAY: _ns(deployment.shed_delay_s),
         at.C_SHED_COST: _ns(model.shed_s * cpu),
+    }
+
+
+def _upstream_cells(model: ServiceModel, deployment: Deployment, tables: _Tables) -> dict[int, int]:
+    cpu, quota = deployment.speed, deployment.registry_quota_per_s
+    return {
+        at.C_WORKER_WAKE: _ns(model.worker_wake_s * cpu),
         at.C_CHECK_HEAD: at.NONE,
         at.C_CHECK_TAIL: at.NONE,
         at.C_REGISTRY_FREE: deployment.registry_slots,
@@ -185,33 +229,26 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_MAIL_CPU: _ns(model.mail_cpu_s * cpu),
         at.C_DELIVERY_TABLE: tables.add(_sum(model.delivery, deployment.mail_delay)),
         at.C_MAIL_LOSS: threshold(deployment.mail_loss),
-        at.C_MISTYPED: threshold(order.mistyped),
         at.C_PICKUP: _ns(model.pickup_s),
-        at.C_TRACE: int(order.trace),
         at.C_TWIN_MAIL: _ns(model.twin_mail_s * cpu),
         at.C_TWIN_CHECK: _ns(model.twin_check_s * cpu),
-        at.C_BUCKETS: BUCKETS,
-        at.C_CELL_NS: _ns(order.cell_s),
-        at.C_HORIZON: _ns(order.horizon_s),
         at.C_REGISTRY_PACE: 1000,
+    }
+
+
+def _outside_cells(model: ServiceModel, deployment: Deployment, tables: _Tables) -> dict[int, int]:
+    line, has_room = deployment.photo_mbit_per_s, deployment.admission == "waiting_room"
+    return {
         at.C_PHOTO_TABLE: tables.add(model.photo),
         at.C_PHOTO_LINE: _ns(model.photo_kb * 0.008 / line) if line else 0,
-        at.C_ROOM_GAP: _ns(1 / deployment.room_per_s) if admission == "waiting_room" else 0,
+        at.C_ROOM_GAP: _ns(1 / deployment.room_per_s) if has_room else 0,
         at.C_CALL_SHARE: threshold(deployment.call_share),
         at.C_AGENTS_FREE: deployment.agents,
         at.C_CALL_HEAD: at.NONE,
         at.C_CALL_TAIL: at.NONE,
         at.C_CALL_TABLE: tables.add(deployment.call_length),
         at.C_CALL_PATIENCE: tables.add(deployment.call_patience),
-        # A flush causes a mail and a check for each of its rows, a registry that comes back a call
-        # for each of its slots; other events cause a few.
-        at.C_MOST_OUT: 2 * deployment.batch_rows
-        + (deployment.registry_slots + 2 * windows if windows else 0)
-        + 64,
     }
-    for cell, value in values.items():
-        cells[cell] = value
-    return cells
 
 
 def _window(order: Order, window: RegistryWindow) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ SOURCES = ("start", "place", "assumed", "derived", "observed")
 #: What the reference system and the model call by the same name.
 SHARED = {
     "mail_loss", "workers", "pool", "lanes", "batch_rows", "registry_slots", "registry_quota_per_s",
-    "mail_connections", "admission", "shed_delay_s",
+    "mail_connections", "admission", "shed_delay_s", "identity_check",
 }  # fmt: skip
 
 
