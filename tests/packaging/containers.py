@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def compose(
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@cache
 def services(profiles: tuple[str, ...] = ("observe", "load")) -> dict[str, Service]:
     """Every service of the profiles, with all variables filled in."""
     answer = compose("config", "--format", "json", profiles=profiles)
