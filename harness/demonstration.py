@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.agreement_tables import show_agreement
-from harness.experiment import QUICK, Findings, own_settings, verify
+from harness.experiment import Findings, own_settings, verify
+from harness.experiment_design import QUICK
 from harness.projecting import Asked, judged, project_with_progress
 from harness.projection_tables import projection_json, show_projection
-from harness.report.page import write_report
+from harness.report import write_report
 from harness.tables import say, span
 from harness.walk import Walk
 from simulation.deployment import load_deployment

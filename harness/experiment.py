@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.drive import drive
 from harness.errors import RunInvalid
+from harness.experiment_design import Design
 from harness.stack import Stack
 from harness.stack_settings import StackSettings, with_pairs
 from loadtests.campaign import CampaignPlan
@@ -39,36 +40,12 @@ REGISTRY_SLOTS: Final = 128
 PAUSES: Final = 0.004
 DRAIN_S: Final = 8.0
 WARM_UP_PER_S: Final = 150.0
-PULSE_S: Final = 0.02
+PULSE_S: Final = 0.1
 #: Saturated: no more than this share of what was offered is answered, or the core is busier.
 SATURATED: Final = 0.97
 TRIES: Final = 5
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Design:
-    """Shares of saturation, and seconds. ``repeats``: of the held-out level, for its noise.
-
-    One level to learn from comes in pulses: ``pulse`` visitors at once, every ``pulse_every_s``.
-    Its mean load is low, but while a pulse lasts the loop does not sleep and batches grow, so that
-    the cost of a request can be told from that of a wake-up, and a row's from a flush's.
-    """
-
-    low: tuple[float, ...] = (0.12, 0.24, 0.36)
-    held_out: float = 0.75
-    repeats: int = 1
-    pulse: int = 300
-    pulse_every_s: float = 3.0
-    level_s: float = 20.0
-    saturation_s: float = 12.0
-    warm_up_s: float = 6.0
-
-
-#: What the demo has time for, and what `verify` takes.
-QUICK: Final = Design()
-THOROUGH: Final = Design(low=(0.1, 0.2, 0.3, 0.37), repeats=3, level_s=60.0, saturation_s=15.0)
 
 
 def own_settings(pairs: Sequence[str]) -> StackSettings:
@@ -264,32 +241,44 @@ def verify(
     tell("starting the reference system")
     with Stack(settings, logs=directory / "logs") as stack:
         experiment = Experiment(stack, scenario, directory, design, tell)
-        tell("measuring saturation, to choose the levels")
-        overloaded, saturation = experiment.saturation()
-        visits = saturation / attempts_per_visit(overloaded)
-        tell(f"  saturated at {saturation:,.0f} answers/s, about {visits:,.0f} visitors/s")
-        low = [
-            _measured(experiment, f"low-{n}", share * visits)
-            for n, share in enumerate(design.low, 1)
-        ]
+        overloaded, saturation = _saturate(experiment)
+        low_per_s, held_out_per_s = levels_per_s(design, overloaded, saturation, tell)
+        low = [_measured(experiment, f"low-{n}", per_s) for n, per_s in enumerate(low_per_s, 1)]
         tell("measuring pulses, to tell warm costs from cold ones")
         model = calibrate_runs([*low, experiment.pulses("pulses")])
         model.write(directory / "model.json")
-        held = _held_out(experiment, model, design.held_out * visits)
-    predicted = _saturation_of(overloaded, scenario, model, design)
+        held = _held_out(experiment, model, held_out_per_s)
+    predicted = _saturation_of(overloaded, scenario, model, design) if overloaded else math.nan
     levels = [level_of([run], [predict_run(run, scenario, model)], held_out=False) for run in low]
-    agreement = Agreement(
-        tuple(run.path.name for run in low), predicted, saturation, (*levels, held)
-    )
+    names = tuple(run.path.name for run in low)
+    agreement = Agreement(names, predicted, saturation, (*levels, held))
     write_json(directory / "agreement.json", agreement.to_json())
     return Findings(directory, model, agreement, tuple(experiment.results))
 
 
+def _saturate(experiment: Experiment) -> tuple[Run | None, float]:
+    """The overloaded run and the answers a second; none where the levels are given."""
+    if experiment.design.low_per_s:
+        return None, math.nan
+    experiment.tell("measuring saturation, to choose the levels")
+    return experiment.saturation()
+
+
+def levels_per_s(
+    design: Design, overloaded: Run | None, saturation: float, tell: Tell
+) -> tuple[tuple[float, ...], float]:
+    """(low levels, held-out level) in visitors a second: as given, or as shares of saturation."""
+    if overloaded is None:
+        return design.low_per_s, design.held_out_per_s
+    visits = saturation / attempts_per_visit(overloaded)
+    tell(f"  saturated at {saturation:,.0f} answers/s, about {visits:,.0f} visitors/s")
+    return tuple(share * visits for share in design.low), design.held_out * visits
+
+
 def _measured(experiment: Experiment, name: str, per_s: float) -> Run:
-    experiment.tell(
-        f"measuring {name}: {per_s:,.0f} visitors/s for {experiment.design.level_s:g} s"
-    )
-    return experiment.measure(name, per_s, experiment.design.level_s)
+    seconds = experiment.design.level_s
+    experiment.tell(f"measuring {name}: {per_s:,.0f} visitors/s for {seconds:g} s")
+    return experiment.measure(name, per_s, seconds)
 
 
 def _held_out(experiment: Experiment, model: ServiceModel, per_s: float) -> Level:

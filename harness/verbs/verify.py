@@ -20,6 +20,9 @@ def add(subparsers: Subparsers) -> None:
     add("--scenario", metavar="NAME|FILE", default="prakerja-2020", help="whose visitors walk")
     add("--reading", metavar="NAME", help="one of the scenario's readings")
     add("--quick", action="store_true", help="levels of 20 s, measured once: about 2 minutes")
+    add("--levels", metavar="A,B,…", help="low levels, visitors a second (shares of saturation)")
+    add("--held-out", metavar="C", help="the level to predict, at least twice the highest of them")
+    add("--level", metavar="SPAN", help="how long a level lasts (1m; quick: 20s)")
     add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/verify-TIME)")
     add("--set", action="append", default=[], metavar="NAME=VALUE", dest="pairs",
         help="a setting of the system, as in surge serve")  # fmt: skip
@@ -29,14 +32,15 @@ def add(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 measured, 3 invalid."""
     from harness.agreement_tables import show_agreement
-    from harness.experiment import QUICK, THOROUGH, own_settings, verify
+    from harness.experiment import own_settings, verify
+    from harness.experiment_design import read_design
     from harness.run_directory import fresh_run_dir, print_json
     from harness.tables import say
     from workload.scenario import load_scenario
 
     scenario = load_scenario(arguments.scenario, arguments.reading)
     directory = fresh_run_dir(arguments.run_dir, "verify")
-    design = QUICK if arguments.quick else THOROUGH
+    design = read_design(arguments)
     found = verify(scenario, directory, design, say, own_settings(arguments.pairs))
     show_agreement(found.agreement)
     say("", f"record: {directory}")

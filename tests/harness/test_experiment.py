@@ -1,0 +1,95 @@
+"""The experiment: levels, pulses, and that a prediction is written down before it is tested."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.cli import main
+from harness.experiment import answers_per_s, pulsed
+from harness.experiment_design import QUICK, THOROUGH, Design
+from workload.arrivals import peak_minute
+from workload.history import History, Observation
+from workload.scenario import load_scenario
+
+Verb = Callable[..., int]
+
+
+@pytest.mark.parametrize("design", [QUICK, THOROUGH])
+def test_a_held_out_level_is_at_least_twice_the_highest_that_is_learned_from(
+    design: Design,
+) -> None:
+    assert design.held_out >= 2 * max(design.low)
+    assert design.held_out >= 0.70
+
+
+def test_pulses_bring_the_same_people_at_once_with_a_low_mean() -> None:
+    """Twelve pulses of 40 people in 36 seconds: all of a pulse within a tenth of a second or so."""
+    scenario = load_scenario("prakerja-2020")
+    pulses = pulsed(scenario, people=40, every_s=3.0, seconds=36.0)
+    came = pulses.curve.arrivals(scenario.seed).at_ns / 1e9
+    assert abs(len(came) - 12 * 40) < 5 * math.sqrt(12 * 40)
+    assert np.all((came + 0.01) % 3.0 < 0.14)
+    assert pulses.people == scenario.people
+    assert pulses.journey == scenario.journey
+    assert peak_minute(pulses.curve)[1] == pytest.approx(12 * 40)
+
+
+def test_only_good_answers_of_the_second_half_count_as_throughput() -> None:
+    def attempt(visitor: int, ended_s: float, outcome: int) -> Observation:
+        end = round(ended_s * 1e9)
+        return Observation(visitor, 0, 1, 0, 0, 0, end, outcome)
+
+    history = History.of(
+        ("open_site",),
+        [attempt(0, 1.0, 0), attempt(1, 6.0, 0), attempt(2, 7.0, 3), attempt(3, 8.0, 1)],
+    )
+    assert answers_per_s(history, 10.0) == pytest.approx(2 / 5.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--levels", "50,100", "--held-out", "150"], "at least twice the highest level, 200"),
+        (["--levels", "fast", "--held-out", "-3"], "visitors a second"),
+        (["--levels", "50"], "give both, or neither"),
+        (["--level", "1s"], "at least 5s"),
+    ],
+)
+def test_a_design_that_can_not_verify_anything_is_refused(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", *options]) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_verify_predicts_before_it_measures_and_prints_the_signed_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given levels, so that no machine is pushed to its limit by its tests."""
+    record = tmp_path / "verify"
+    code = main(
+        ["verify", "--quick", "--levels", "20,40", "--held-out", "90", "--level", "8s",
+         "--run-dir", str(record), "--json"]
+    )  # fmt: skip
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    agreement = json.loads(printed.out)
+    assert agreement == json.loads((record / "agreement.json").read_text())
+    held = [level for level in agreement["levels"] if level["held_out"]]
+    assert len(held) == 1
+    for row in held[0]["rows"]:
+        assert row["error"] == pytest.approx(row["predicted"] / row["measured"] - 1)
+    rows = {(row["step"], row["metric"]): row for row in held[0]["rows"]}
+    assert abs(rows["register", "throughput"]["error"]) < 0.10
+    assert abs(rows["await_identity", "throughput"]["error"]) < 0.10
+    assert "held out" in printed.err
+    manifest = json.loads((record / "held-out-1" / "manifest.json").read_text())
+    assert (record / "prediction.json").stat().st_mtime < manifest["began_unix"] + 1.0
+    model = json.loads((record / "model.json").read_text())
+    assert "held-out-1" not in model["fitted"]["runs"]
+    assert agreement["saturation"]["measured_per_s"] is None
