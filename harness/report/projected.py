@@ -91,8 +91,8 @@ def checkpoints(raw: Mapping[str, Any], scenario: Scenario | None) -> list[Check
     for point in raw["checkpoints"]:
         published = {} if bent else point.get("published", {})
         for column in (c for c in point if c not in ("hours", "published")):
-            given, own = published.get(column), float(point[column])
-            apart = own / given - 1 if given else None
+            given, own = published.get(column), point[column]
+            apart = own / given - 1 if given and own is not None else None
             rows.append(
                 CheckpointRow(
                     hours=f"{point['hours']:g}",

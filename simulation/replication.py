@@ -1,0 +1,244 @@
+"""One seed of a question: the wave is simulated once, and what became of everybody is folded.
+
+A visitor is *lost* who finishes when every station is infinitely large, on the same draws, but not
+here by the horizon (last arrival + 24 h). A replication *collapses* when more than 5 % are lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulation import layout as at
+from simulation.deployment import Deployment
+from simulation.service import ServiceModel
+from simulation.world import Order
+from workload.arrivals import Arrivals
+from workload.draws import DROP_OUT, MISTYPE, draws, threshold
+from workload.errors import Fault, InputError
+from workload.histogram import BUCKETS, Histogram
+from workload.history import NAMES, History
+from workload.manifest import Bending
+from workload.scenario import Scenario
+from workload.summary import CHECKPOINT_STEPS, StepSummary, Summary
+from workload.visit import Ending
+
+AFTERMATH_S: Final = 24 * 3600.0
+COLLAPSE: Final = 0.05
+ENGINES: Final = ("compiled", "simpy")
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the model. ``horizon_s``: None is last arrival + 24 h."""
+
+    scenario: Scenario
+    model: ServiceModel
+    deployment: Deployment
+    bending: Bending
+    engine: str = "compiled"
+    replications: int = 1
+    trace: bool = False
+    horizon_s: float | None = None
+
+    def __post_init__(self) -> None:
+        missing = [s for s in self.scenario.journey.names if s not in self.model.steps]
+        if missing:
+            remedy = "calibrate on runs that reach this step, or take it out of the journey"
+            raise InputError("model", [Fault("steps", name, remedy) for name in missing])
+
+    @property
+    def window_length_s(self) -> float:
+        return (self.bending.window_s[1] - self.bending.window_s[0]) / self.bending.speed
+
+
+@dataclass(frozen=True)
+class Replication:
+    """One seed. ``stations``: station -> figures; ``lost`` and ``people`` decide on collapse."""
+
+    seed: int
+    summary: Summary
+    stations: Mapping[str, Mapping[str, float]]
+    people: int
+    lost: int
+    attempts: int
+    events: int
+    wall_s: float
+    digest: str
+    history: History | None = None
+
+    @property
+    def collapsed(self) -> bool:
+        return self.people > 0 and self.lost > COLLAPSE * self.people
+
+
+def arrivals_of(question: Question, seed: int) -> tuple[Arrivals, float]:
+    """The visitors of a question, shifted so that its window starts at 0; (arrivals, last in s)."""
+    scenario, bending = question.scenario, question.bending
+    if bending.population is not None:
+        scenario = scenario.with_population(bending.population)
+    start, end = bending.window_s
+    people = scenario.curve.arrivals(seed).window(start, end).thin(seed, bending.thin)
+    shifted = Arrivals(people.index, people.at_ns - round(start * 1e9)).faster(bending.speed)
+    return shifted, float(shifted.at_ns[-1]) / 1e9 if len(shifted) else 0.0
+
+
+def replicate(question: Question, seed: int, progress: Progress | None = None) -> Replication:
+    """Simulate one seed."""
+    scenario, bending = question.scenario, question.bending
+    arrivals, last_s = arrivals_of(question, seed)
+    horizon_s = question.horizon_s if question.horizon_s is not None else last_s + AFTERMATH_S
+    order = Order(
+        journey=scenario.journey,
+        itinerary=scenario.journey.itinerary(bending.pauses, bending.speed),
+        model=question.model,
+        deployment=question.deployment,
+        seed=seed,
+        people=int(arrivals.index.max()) + 1 if len(arrivals) else 1,
+        mistyped=scenario.people.mistyped,
+        horizon_s=horizon_s,
+        cell_s=max(1.0, 60.0 * math.ceil(horizon_s / 3600 / 60)) if horizon_s > 3600 else 1.0,
+        trace=question.trace,
+    )
+    began = time.perf_counter()
+    world = _engine(question.engine)(order).run(arrivals, progress)
+    wall_s = time.perf_counter() - began
+    return _fold(question, order, world, arrivals, seed, wall_s)
+
+
+def _engine(name: str) -> Any:
+    if name == "simpy":
+        from simulation.driver import SimpyEngine
+
+        return SimpyEngine
+    from simulation.compiled import CompiledEngine
+
+    return CompiledEngine
+
+
+def _fold(
+    question: Question, order: Order, world: at.World, people: Arrivals, seed: int, wall_s: float
+) -> Replication:
+    ends = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[people.index]
+    endings = ends[:, at.E_LAST] & 255
+    ideal = finishes_ideally(question.scenario, seed, people.index)
+    lost = int((ideal & (endings != Ending.FINISHED)).sum())
+    return Replication(
+        seed=seed,
+        summary=_summary(question.scenario, order, world, len(people), endings),
+        stations=_stations(order, world),
+        people=len(people),
+        lost=lost,
+        attempts=int(world.cells[at.C_ATTEMPTS]),
+        events=int(world.cells[at.C_EVENTS]),
+        wall_s=wall_s,
+        digest=hashlib.sha256(ends.astype("<i8").tobytes()).hexdigest(),
+        history=_history(order, world) if question.trace else None,
+    )
+
+
+def finishes_ideally(scenario: Scenario, seed: int, who: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Who would finish if every station were infinitely large: nobody who drops out or mistypes."""
+    stays = draws(seed, who, 0, 0, MISTYPE) >= threshold(scenario.people.mistyped)
+    for number, step in enumerate(scenario.journey.steps):
+        if number and step.drop_out:
+            stays &= draws(seed, who, number, 0, DROP_OUT) >= threshold(step.drop_out)
+    return stays
+
+
+def _history(order: Order, world: at.World) -> History:
+    used = int(world.cells[at.C_ROWS]) * at.ROW
+    table = np.asarray(world.rows[:used], dtype=np.int64).reshape(-1, at.ROW)
+    columns = {name: table[:, place].copy() for place, name in enumerate(NAMES)}
+    return History(order.journey.names, columns)
+
+
+def _summary(
+    scenario: Scenario, order: Order, world: at.World, visits: int, endings: NDArray[np.int64]
+) -> Summary:
+    cells = int(world.cells[at.C_TIME_CELLS])
+    tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
+    counts = np.asarray(world.counts, dtype=np.int64).reshape(-1, BUCKETS)
+    offered, achieved, declined = (
+        np.asarray(series, dtype=np.int64).reshape(-1, cells)
+        for series in (world.offered, world.achieved, world.declined)
+    )
+    empty = Histogram()
+    steps = []
+    for number, name in enumerate(order.journey.names):
+        seen, attempts, accepted, refused, failed = (int(v) for v in tallies[number])
+        steps.append(
+            StepSummary(
+                name=name,
+                visits=seen,
+                attempts=attempts,
+                accepted=accepted,
+                declined=refused,
+                failed=failed,
+                open=seen - accepted - refused - failed,
+                outcomes={},
+                latency=Histogram(counts[number].copy()),
+                response_ok=empty,
+                response_failed=empty,
+                service_ok=empty,
+                offered=offered[number],
+                achieved=achieved[number] + declined[number],
+            )
+        )
+    names = {e.name.lower(): int((endings == e).sum()) for e in Ending}
+    points = _checkpoints(scenario, order, np.cumsum(achieved, axis=1))
+    return Summary(order.horizon_s, order.cell_s, tuple(steps), visits, names, points)
+
+
+def _checkpoints(
+    scenario: Scenario, order: Order, accepted: NDArray[np.int64]
+) -> dict[float, dict[str, int]]:
+    found: dict[float, dict[str, int]] = {}
+    names = order.journey.names
+    for hour in scenario.checkpoints_h:
+        cell = round(hour * 3600 / order.cell_s) - 1
+        if cell < accepted.shape[1]:
+            found[hour] = {
+                column: int(accepted[names.index(step), cell])
+                for column, step in CHECKPOINT_STEPS.items()
+                if step in names
+            }
+    return found
+
+
+def _stations(order: Order, world: at.World) -> dict[str, dict[str, float]]:
+    deployment = order.deployment
+    workers = deployment.replicas * deployment.workers
+    servers = {
+        "event_loop": min(workers, deployment.replicas * deployment.cores),
+        "write_batcher": workers * deployment.lanes,
+        "connection_pool": workers * deployment.pool,
+        "database": deployment.database_cores,
+        "registry_client": deployment.registry_slots,
+        "mail_sender": deployment.mail_connections,
+        "generator": 1,
+    }
+    arrived_s = order.horizon_s
+    found: dict[str, dict[str, float]] = {}
+    for number, name in enumerate(at.STATIONS):
+        row = [int(v) for v in world.stations[number * at.STATION : (number + 1) * at.STATION]]
+        served = row[at.S_SERVED]
+        if name == "generator" and not deployment.generator:
+            continue
+        found[name] = {
+            "served": served,
+            "utilisation": row[at.S_BUSY] / 1e9 / servers.get(name, 1) / arrived_s,
+            "peak_queue": row[at.S_PEAK],
+            "mean_wait_s": row[at.S_WAITED] / served / 1e9 if served else 0.0,
+            "longest_wait_s": row[at.S_LONGEST] / 1e9,
+            "drained_at_h": math.inf if row[at.S_LENGTH] else row[at.S_DRAINED] / 3600e9,
+        }
+    return found
