@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +22,11 @@ from workload.objective import Objective
 from workload.population import Population
 from workload.reader import Reader, one_of, prose, text, whole
 from workload.scenario_parts import (
+    BY_STEP,
     COUNTS,
     WALKED,
     Reading,
+    among,
     choose_reading,
     read_curve,
     read_hours,
@@ -71,11 +73,19 @@ class Scenario:
     def fingerprint(self) -> str:
         """Twelve hex digits over all that shapes a visit: no prose, no seed, no objectives."""
         steps = zip(self.table.get("steps", ()), self.journey.steps, strict=False)
+        pauses = self.table.get("readings", {}).get(self.reading, {}).get("pause", {})
         shaped = {
             "arrivals": self.table.get("arrivals"),
             "people": self.table.get("people"),
             "journey": self.table.get("journey"),
-            "steps": [{**written, "drop_out": step.drop_out} for written, step in steps],
+            "steps": [
+                {
+                    **written,
+                    "drop_out": step.drop_out,
+                    "pause": pauses.get(step.name, written.get("pause")),
+                }
+                for written, step in steps
+            ],
         }
         canonical = json.dumps(_plain(shaped), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -96,9 +106,48 @@ class Scenario:
             fault = Fault("population", population, f"give a number above 0: {error}")
             raise ScenarioError(f"scenario {self.name}", [fault]) from error
 
+    def until(self, step: str) -> Scenario:
+        """The same scenario with the journey cut after ``step``, which is walked.
+
+        Objectives and drop-outs of later steps go; people, luck and earlier steps stay as they are.
+        ScenarioError where the journey has no such step.
+        """
+        names = self.journey.names
+        if step not in names:
+            fault = Fault("until", step, f"name a step of this journey: {', '.join(names)}")
+            raise ScenarioError(f"scenario {self.name}", [fault])
+        walked, later = names[: names.index(step) + 1], names[names.index(step) + 1 :]
+        objectives = tuple(o for o in self.objectives if not _judges(o, later))
+        readings = {n: reading.among(walked) for n, reading in self.readings.items()}
+        return replace(
+            self,
+            journey=Journey(self.journey.steps[: len(walked)]),
+            objectives=objectives,
+            readings=readings,
+            table=_cut(self.table, walked, objectives),
+        )
+
     def to_toml(self) -> str:
         """The table as TOML: reading it gives this scenario again, with the same fingerprint."""
         return toml_text(self.table)
+
+
+def _cut(
+    table: Mapping[str, Any], walked: Sequence[str], objectives: Sequence[Objective]
+) -> dict[str, Any]:
+    """A table as it is written where only these steps are walked."""
+    cut = {**table, "steps": list(table.get("steps", ()))[: len(walked)]}
+    cut["objectives"] = [objective.text for objective in objectives]
+    if "readings" in table:
+        cut["readings"] = {
+            name: {**written, **{key: among(written[key], walked) for key in BY_STEP}}
+            for name, written in table["readings"].items()
+        }
+    return cut
+
+
+def _judges(objective: Objective, steps: Sequence[str]) -> bool:
+    return objective.kind in ("latency", "success") and objective.subject in steps
 
 
 def _plain(value: Any) -> Any:
@@ -169,7 +218,7 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
         seed=seed or 0,
         curve=curve,
         people=people,
-        journey=_with_drop_out(journey, readings.get(chosen)),
+        journey=_as_read(journey, readings.get(chosen)),
         objectives=objectives,
         checkpoints_h=hours,
         readings=readings,
@@ -178,8 +227,16 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
     )
 
 
-def _with_drop_out(journey: Journey, reading: Reading | None) -> Journey:
+def _as_read(journey: Journey, reading: Reading | None) -> Journey:
+    """The journey with the drop-outs and pauses of a reading."""
     if not reading:
         return journey
-    steps = [replace(s, drop_out=reading.drop_out.get(s.name, s.drop_out)) for s in journey.steps]
+    steps = [
+        replace(
+            step,
+            drop_out=reading.drop_out.get(step.name, step.drop_out),
+            pause=reading.pause.get(step.name, step.pause),
+        )
+        for step in journey.steps
+    ]
     return Journey(tuple(steps))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from workload.arrivals import ArrivalCurve, Burst, Constant, Daily, Part, Ramp
-from workload.durations import LONGEST_S, duration_from
+from workload.durations import LONGEST_S, Duration, duration_from
 from workload.journey import MAILS, STEPS, Journey, Patience, Step
 from workload.objective import Objective, parse_objective
 from workload.population import PROVINCES, Population
@@ -26,6 +26,9 @@ WALKED: Final = STEPS[:-1]
 SHAPES: Final = ("constant", "ramp", "burst", "daily")
 COUNTS: Final = ("registered", "email_verified", "identity_verified", "joined")
 QUEUES: Final = ("identity", "mail")
+#: What a reading may say by step.
+BY_STEP: Final = ("drop_out", "pause")
+V = TypeVar("V")
 
 MOST_PEOPLE: Final = 1e10
 LONGEST_BACKOFF_S: Final = 1e6  # 11 days; a thousandth of it times a draw stays below 2**63
@@ -35,12 +38,24 @@ PAUSE: Final = number(0, LONGEST_BACKOFF_S)
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read the published figures: drop-outs (inputs) and the snapshots it implies."""
+    """One way to read the published figures: drop-outs and pauses by step, where they differ from
+    the journey's own (inputs), and the snapshots it implies.
+    """
 
     name: str
     why: str
     drop_out: Mapping[str, float]
     published: tuple[Mapping[str, float], ...]
+    pause: Mapping[str, Duration] = field(default_factory=dict)
+
+    def among(self, steps: Collection[str]) -> Reading:
+        """The same reading of a journey of only these steps."""
+        return replace(self, drop_out=among(self.drop_out, steps), pause=among(self.pause, steps))
+
+
+def among(by_step: Mapping[str, V], steps: Collection[str]) -> dict[str, V]:
+    """What a table says of these steps."""
+    return {step: value for step, value in by_step.items() if step in steps}
 
 
 def read_curve(reader: Reader) -> ArrivalCurve | None:
@@ -237,9 +252,10 @@ def read_readings(reader: Reader, steps: Sequence[str]) -> dict[str, Reading]:
         child = reader.child(name)
         why = child.take("why", prose, "") or ""
         drop_out = _drop_outs(child.child("drop_out"), steps)
+        pause = _pauses(child.child("pause"), steps)
         published = tuple(_snapshot(one) for one in child.children("published"))
         child.done()
-        found[name] = Reading(name, why, drop_out, published)
+        found[name] = Reading(name, why, drop_out, published, pause)
     return found
 
 
@@ -249,6 +265,13 @@ def _drop_outs(reader: Reader, steps: Sequence[str]) -> dict[str, float]:
     shares = {s: reader.take(s, number(0, 1)) or 0.0 for s in reader.table if s in later}
     reader.done(also=later)
     return shares
+
+
+def _pauses(reader: Reader, steps: Sequence[str]) -> dict[str, Duration]:
+    """Pauses before steps, where a reading implies others than the journey's."""
+    found = {name: reader.take(name, duration_from) for name in reader.table if name in steps}
+    reader.done(also=steps)
+    return {name: pause for name, pause in found.items() if pause is not None}
 
 
 def _snapshot(reader: Reader) -> dict[str, float]:

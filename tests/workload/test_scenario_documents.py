@@ -44,12 +44,14 @@ steps = [{ name = "open_site" }, { name = "register", pause = [1, 2], patience =
 [readings.r]
 why = "w"
 drop_out = { register = 0.1 }
+pause = { register = 2 }
 published = [{ hours = 1, registered = 1, email_verified = 1, identity_verified = 1, joined = 1 }]
 """)
 EVERYWHERE = {
     r"\[\d+\]": "[]",
     r"^readings\.[^.]+": "readings.*",
     r"\.drop_out\.\w+$": ".drop_out.*",
+    r"^readings\.\*\.pause\.\w+$": "readings.*.pause.*",
     r"\.provinces\.[\w ]+$": ".provinces.*",
 }
 
