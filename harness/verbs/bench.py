@@ -10,6 +10,11 @@ SCHEMA_NAME = "surge/benchmark/1"
 NAMES = {
     "engine": "SimPy and the compiled engine on the same visitors",
     "nation": "3.73 million people in 65 hours, in one process",
+    "client": "our HTTP client beside FastHttpUser and HttpUser",
+    "pump": "the whole load generator, and how late it is",
+    "freeze": "a server that stands still: what Locust reports, and what is true",
+    "signup": "the reference service and its database, for each sign-up",
+    "queue": "M/M/8 at 90 % load, beside SimPy and theory",
 }
 
 

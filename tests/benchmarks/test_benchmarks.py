@@ -12,7 +12,7 @@ from harness.verbs.bench import NAMES
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "json" / "benchmark-1.schema.json").read_text())
 #: What benchmarks share, which is none itself.
-SHARED = {"__init__", "stand", "costs"}
+SHARED = {"__init__", "stand", "costs", "echo", "generators"}
 SIZE = 0.01
 
 

@@ -1,4 +1,4 @@
-"""The tutorial your-own-service.md: its files and commands, as they stand there, do what it says."""
+"""The tutorial your-own-service.md: files and commands, as they stand there, do what it says."""
 
 import contextlib
 import json
