@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.agreement_tables import show_agreement
 from harness.experiment import Findings, own_settings, verify
-from harness.experiment_design import QUICK
+from harness.experiment_design import QUICK, Design
 from harness.projecting import Asked, judged, project_with_progress
 from harness.projection_tables import projection_json, show_projection
 from harness.report import write_report
@@ -34,11 +34,13 @@ class Demonstration:
     wall_s: float
 
 
-def demonstrate(directory: Path, opening_s: float, replications: int) -> Demonstration:
+def demonstrate(
+    directory: Path, opening_s: float, replications: int, design: Design = QUICK
+) -> Demonstration:
     """Run the loop and write everything below ``directory``."""
     began = time.monotonic()
     scenario = load_scenario(SCENARIO)
-    findings = verify(scenario, directory, QUICK, say, own_settings([]))
+    findings = verify(scenario, directory, design, say, own_settings([]))
     show_agreement(findings.agreement)
     question = Question(
         scenario=scenario,

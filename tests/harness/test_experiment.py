@@ -15,7 +15,7 @@ from workload.arrivals import peak_minute
 from workload.history import History, Observation
 from workload.scenario import load_scenario
 
-Verb = Callable[..., int]
+Faults = Callable[[object], list[str]]
 
 
 @pytest.mark.parametrize("design", [QUICK, THOROUGH])
@@ -68,7 +68,7 @@ def test_a_design_that_can_not_verify_anything_is_refused(
 
 @pytest.mark.slow
 def test_verify_predicts_before_it_measures_and_prints_the_signed_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], json_faults: Faults
 ) -> None:
     """Given levels, so that no machine is pushed to its limit by its tests."""
     record = tmp_path / "verify"
@@ -80,6 +80,8 @@ def test_verify_predicts_before_it_measures_and_prints_the_signed_error(
     assert code == 0, printed.err
     agreement = json.loads(printed.out)
     assert agreement == json.loads((record / "agreement.json").read_text())
+    assert json_faults(agreement) == []
+    assert json_faults(json.loads((record / "prediction.json").read_text())) == []
     held = [level for level in agreement["levels"] if level["held_out"]]
     assert len(held) == 1
     for row in held[0]["rows"]:
