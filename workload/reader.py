@@ -106,6 +106,10 @@ class Reader:
         self.filled[name] = [child.filled for child in found]
         return found
 
+    def leave(self, name: str) -> None:
+        """A key that somebody else has dealt with."""
+        self._taken.add(name)
+
     def done(self, also: Iterable[str] = ()) -> None:
         """A key that nobody asked for is a fault, with the nearest known one as the remedy."""
         known = self._taken | set(also)

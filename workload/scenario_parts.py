@@ -287,7 +287,7 @@ def choose_reading(reader: Reader, readings: Mapping[str, Reading], override: st
         if override or reader.has("reading"):
             asked = override or reader.table["reading"]
             reader.fault("reading", asked, "this scenario has no [readings]; leave it out")
-        reader.done(also=("reading",))
+        reader.leave("reading")
         return ""
     written = reader.take("reading", text, next(iter(readings))) or ""
     chosen = override or written

@@ -347,3 +347,20 @@ def test_built_in_scenarios_are_files_beside_the_code() -> None:
     """Those that DESIGN and the issues name are among them."""
     assert {path.stem for path in BUILT_IN.glob("*.toml")} == set(built_in())
     assert {"prakerja-2020", "smoke"} <= set(built_in())
+
+
+def test_three_faults_are_told_as_three() -> None:
+    """Each fault once, also where the scenario has no readings."""
+    table = {
+        "schema": "surge/scenario/1",
+        "name": "x",
+        "sed": 3,
+        "arrivals": {"duration": "1x", "parts": [{"shape": "constant", "per_s": -2}]},
+        "steps": [{"name": "open_site"}],
+    }
+    with pytest.raises(ScenarioError) as caught:
+        scenario_from(table, "scenario x")
+    keys = [fault.key for fault in caught.value.faults]
+    assert keys == ["arrivals.duration", "arrivals.parts[0].per_s", "sed"]
+    assert "3 faults" in str(caught.value)
+    assert "did you mean `seed`?" in str(caught.value)
