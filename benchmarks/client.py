@@ -16,6 +16,7 @@ from typing import Final
 
 from benchmarks.echo import echo
 from benchmarks.stand import Figures, show
+from harness.tether import tethered
 
 NAMES: Final = {
     "ours": "ours_per_core_s",
@@ -50,7 +51,7 @@ def measure(size: float) -> Figures:
 def drive(kind: str, url: str, seconds: float) -> dict[str, float]:
     """One turn of one generator, in a process of its own."""
     command = [sys.executable, "-P", "-m", "benchmarks.generators", kind, url, f"{seconds:g}"]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    answer = subprocess.run(tethered(command), stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(answer.stdout)
     return found
 

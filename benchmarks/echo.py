@@ -19,6 +19,8 @@ from typing import cast
 
 import uvloop
 
+from harness.tether import tethered
+
 BODY = b"x" * 120
 ANSWER = (
     b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
@@ -74,7 +76,9 @@ class Server:
 def echo() -> Iterator[Server]:
     """The server, which runs within the block."""
     command = [sys.executable, "-P", "-m", "benchmarks.echo"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        tethered(command, die_by=signal.SIGKILL), stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         yield Server(process.stdout.readline().strip(), process)

@@ -25,6 +25,7 @@ from typing import Any, Final
 from benchmarks.echo import Server, echo
 from benchmarks.pump import PROTOCOL, rush
 from benchmarks.stand import Figures, show
+from harness.tether import tethered
 from loadtests.campaign import CampaignPlan, run_campaign
 
 PER_S: Final = 500.0
@@ -54,7 +55,9 @@ def measure(size: float) -> Figures:
 def locust(server: Server, run_s: float, frozen_s: float) -> dict[str, float]:
     """Locust's own statistics of its own users."""
     command = [sys.executable, "-P", "-m", "benchmarks.generators", "paced", server.url]
-    with subprocess.Popen([*command, f"{run_s:g}"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        tethered([*command, f"{run_s:g}"]), stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()  # the warm-up is over
         sleep(BEFORE_S)

@@ -65,12 +65,18 @@ def measured(name: str, size: float) -> dict[str, Any]:
 
     from harness import CHECKOUT
     from harness.errors import RunInvalid
+    from harness.tether import tethered
     from workload.manifest import these_versions, this_commit, this_machine
 
     module = [sys.executable, "-P", "-m", f"benchmarks.{name}", f"{size:g}"]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     answer = subprocess.run(
-        module, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True, check=False
+        tethered(module),
+        cwd=CHECKOUT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if answer.returncode != 0:
         raise RunInvalid(f"{name} ended with {answer.returncode}; what it said stands above")
@@ -104,4 +110,4 @@ def told(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return str(value) if len(str(value)) <= 40 else f"{str(value)[:12]}…"
+    return str(value)

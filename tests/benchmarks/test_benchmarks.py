@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harness import CHECKOUT, cli
-from harness.verbs.bench import NAMES
+from harness.errors import RunInvalid
+from harness.verbs.bench import NAMES, measured
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "json" / "benchmark-1.schema.json").read_text())
 #: What benchmarks share, which is none itself.
@@ -64,6 +65,12 @@ def test_json_of_all_benchmarks_at_once_is_a_usage_error(
     """One object tells of one benchmark; the remedy lists them."""
     assert cli.main(["bench", "--json"]) == 2
     assert ", ".join(NAMES) in capsys.readouterr().err
+
+
+def test_a_benchmark_that_fails_is_an_invalid_run() -> None:
+    """Exit 3, with the name of it; whatever it said stands on stderr."""
+    with pytest.raises(RunInvalid, match="no_such_benchmark ended with 1"):
+        measured("no_such_benchmark", 1.0)
 
 
 def test_a_size_that_is_none_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
