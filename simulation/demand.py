@@ -1,0 +1,165 @@
+"""What a wave asks of each station in expectation, were none of them ever full.
+
+The curve's expected arrivals go through the journey as flows on a grid of time: at each step some
+leave, the others pause (a convolution with the pause's distribution), and some wait for a mail.
+Nobody tries twice and nobody polls twice here: that is what overload adds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from simulation.deployment import Deployment
+from simulation.replication import AFTERMATH_S, Question
+from simulation.service import ServiceModel
+from simulation.world import CAUSES_CHECK, CAUSES_MAIL
+from workload.durations import Duration
+from workload.journey import Step
+
+Flow = NDArray[np.float64]
+CELLS: Final = 16_384
+FINEST_S: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one attempt of each step takes, seconds (arrays over steps); what a check and a mail
+    take. ``writes`` and ``checks`` are 1 where an attempt writes a row, or asks the registry.
+    """
+
+    loop: Flow
+    database: Flow
+    pool: Flow
+    writes: Flow
+    checks: Flow
+    mails: Flow
+    latency: Flow  # from the intended start to the answer, when nobody else is there
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Expected first attempts by step and cell of time: ``first[step, cell]``.
+
+    ``finish``: people who would finish, were every station infinitely large.
+    """
+
+    cell_s: float
+    arrivals: Flow
+    first: Flow
+    people: float
+    finish: float
+
+    @property
+    def come_for(self) -> int:
+        """Cells until the last visitor has come."""
+        return max(1, int(np.flatnonzero(self.arrivals > 0)[-1]) + 1)
+
+
+def demand_of(question: Question) -> Demand:
+    """The flows of a question; about 10 ms."""
+    scenario, bending = question.scenario, question.bending
+    if bending.population is not None:
+        scenario = scenario.with_population(bending.population)
+    length_s = question.window_length_s
+    horizon_s = min(question.horizon_s or math.inf, length_s + _longest_way_s(question))
+    cell_s = max(FINEST_S, horizon_s / CELLS)
+    cells = math.ceil(horizon_s / cell_s)
+    edges = bending.window_s[0] + np.arange(cells + 1) * cell_s * bending.speed
+    ends = np.minimum(edges, bending.window_s[1])
+    arrivals = np.asarray(scenario.curve.expected(ends[:-1], ends[1:])) * bending.thin
+    flow, rows, stays = arrivals, [], 1.0
+    for step in scenario.journey.steps:
+        stay = 1.0 - step.drop_out
+        kernel = _kernel(step, question, cell_s, cells)
+        flow = np.maximum(oaconvolve(flow * stay, kernel)[:cells], 0.0)
+        stays *= stay
+        rows.append(flow)
+    people = float(arrivals.sum())
+    finish = people * stays * (1.0 - scenario.people.mistyped)
+    return Demand(cell_s, arrivals, np.asarray(rows), people, finish)
+
+
+def _longest_way_s(question: Question) -> float:
+    """Seconds from arriving to the last step's first attempt, of the slowest; at most AFTERMATH."""
+    factor = question.bending.pauses / question.bending.speed
+    steps = question.scenario.journey.steps
+    pauses = sum(step.pause.knots_s[-1] for step in steps) * factor
+    way = mail_way(question.model, question.deployment).knots_s[-1]
+    mails = sum(needs_mail(step) for step in steps) * way
+    return min(AFTERMATH_S, 60.0 + pauses + mails)
+
+
+def _kernel(step: Step, question: Question, cell_s: float, cells: int) -> Flow:
+    """Share of those who go on to a step that try it so many cells later; sums to at most 1."""
+    factor = question.bending.pauses / question.bending.speed
+    held = cumulative(step.pause, factor, cell_s, cells)
+    if needs_mail(step):
+        deployment, model = question.deployment, question.model
+        way = cumulative(mail_way(model, deployment), 1.0, cell_s, cells)
+        held = held * way * (1.0 - deployment.mail_loss)
+    kernel = np.diff(held, prepend=0.0)
+    last = np.flatnonzero(kernel > 1e-12)
+    return np.asarray(kernel[: last[-1] + 1] if len(last) else kernel[:1])
+
+
+def needs_mail(step: Step) -> bool:
+    """Whether its first attempt waits for a mail."""
+    return step.mail != "none" and step.polls == 0
+
+
+def mail_way(model: ServiceModel, deployment: Deployment) -> Duration:
+    """From the outbox to the inbox, when no mail is in front."""
+    usual = model.pickup_s + model.mail.mean_s + model.delivery.mean_s
+    knots = tuple(knot + usual for knot in deployment.mail_delay.knots_s)
+    return Duration(knots)
+
+
+def cumulative(duration: Duration, factor: float, cell_s: float, cells: int) -> Flow:
+    """P(duration x factor falls into cell 0 .. k), for each cell k."""
+    knots = np.asarray(duration.knots_s) * factor
+    if len(knots) == 1:
+        knots = np.repeat(knots, 2)
+    # Knots of one value would be a vertical line, which `interp` can't follow.
+    rising = knots + np.arange(len(knots)) * 1e-9 * max(1.0, float(knots[-1]))
+    edges = (np.arange(cells) + 1) * cell_s
+    shares = np.linspace(0.0, 1.0, len(rising))
+    return np.asarray(np.interp(edges, rising, shares, left=0.0, right=1.0))
+
+
+def costs_of(question: Question, rows: float = 1.0) -> Costs:
+    """Means of what each step takes. ``rows``: that share a flush."""
+    model, deployment = question.model, question.deployment
+    cpu = deployment.speed
+    network_s = 2 * (deployment.network_s or model.network_s)
+    table = []
+    for step in question.scenario.journey.steps:
+        cost = model.steps[step.name]
+        slices = (cost.before.mean_s + cost.after.mean_s) * cpu
+        writes = cost.kind in ("write", "upload")
+        reads = cost.kind in ("read", "upload")
+        slices *= 2 if cost.kind == "upload" else 1
+        flush_cpu = (model.flush_base_s / rows + model.flush_row_s) * cpu if writes else 0.0
+        write = (model.write_base_s / rows + model.write_row_s) * cpu if writes else 0.0
+        query = cost.query.mean_s * cpu if reads else 0.0
+        beside = model.read.mean_s if reads else 0.0
+        commit = model.commit.mean_s if writes else 0.0
+        table.append((
+            slices + flush_cpu, write + query, (query + beside), float(writes),
+            float(step.name in CAUSES_CHECK), float(step.name in CAUSES_MAIL),
+            network_s + slices + flush_cpu + write + query + beside + commit,
+        ))  # fmt: skip
+    return Costs(*np.asarray(table, dtype=np.float64).T)
+
+
+def rows_a_flush(question: Question, writes_per_s: float) -> float:
+    """How many rows share a flush at this rate: those that gather while the lanes are busy."""
+    model, deployment = question.model, question.deployment
+    a_worker = writes_per_s / (deployment.replicas * deployment.workers)
+    took = model.commit.mean_s + model.write_base_s * deployment.speed
+    return float(np.clip(a_worker * took / deployment.lanes, 1.0, deployment.batch_rows))
