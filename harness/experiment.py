@@ -38,7 +38,7 @@ from workload.visit import Outcome
 REGISTRY_SLOTS: Final = 128
 #: Pauses are multiplied by this, so that a level of half a minute reaches the last step.
 PAUSES: Final = 0.004
-DRAIN_S: Final = 8.0
+DRAIN_S: Final = 5.0
 MEASURED_UNTIL: Final = "await_identity"
 WARM_UP_PER_S: Final = 150.0
 PULSE_S: Final = 0.1

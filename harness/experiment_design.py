@@ -23,11 +23,11 @@ class Design:
 
     low: tuple[float, ...] = (0.12, 0.24, 0.36)
     held_out: float = 0.75
-    repeats: int = 1
+    repeats: int = 2
     pulse: int = 300
     pulse_every_s: float = 3.0
-    level_s: float = 20.0
-    saturation_s: float = 12.0
+    level_s: float = 16.0
+    saturation_s: float = 10.0
     warm_up_s: float = 6.0
     low_per_s: tuple[float, ...] = ()
     held_out_per_s: float = 0.0

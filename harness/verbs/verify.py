@@ -19,10 +19,10 @@ def add(subparsers: Subparsers) -> None:
     add = parser.add_argument
     add("--scenario", metavar="NAME|FILE", default="prakerja-2020", help="whose visitors walk")
     add("--reading", metavar="NAME", help="one of the scenario's readings")
-    add("--quick", action="store_true", help="levels of 20 s, measured once: about 2 minutes")
+    add("--quick", action="store_true", help="levels of 16 s: about 4 minutes")
     add("--levels", metavar="A,B,…", help="low levels, visitors a second (shares of saturation)")
     add("--held-out", metavar="C", help="the level to predict, at least twice the highest of them")
-    add("--level", metavar="SPAN", help="how long a level lasts (1m; quick: 20s)")
+    add("--level", metavar="SPAN", help="how long a level lasts (1m; quick: 16s)")
     add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/verify-TIME)")
     add("--set", action="append", default=[], metavar="NAME=VALUE", dest="pairs",
         help="a setting of the system, as in surge serve")  # fmt: skip
