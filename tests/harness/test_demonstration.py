@@ -16,7 +16,7 @@ def test_the_demo_closes_the_loop_and_reports_it(
 ) -> None:
     """On given low levels and a few seconds of the opening, so that any machine can do it."""
     record = tmp_path / "demo"
-    design = Design(low_per_s=(20.0, 40.0), held_out_per_s=90.0, level_s=8.0, pulse=100)
+    design = Design(low_per_s=(20.0, 40.0), held_out_per_s=90.0, level_s=8.0, pulse=100, repeats=1)
     shown = demonstrate(record, opening_s=5.0, replications=2, design=design)
     told = capsys.readouterr().err
     assert json_faults(json.loads(json.dumps(demo_json(shown)))) == []
