@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -10,26 +11,32 @@ import pytest
 from harness.stack import Stack
 from loadtests.campaign import CampaignPlan, run_campaign
 from loadtests.photo import Camera
+from loadtests.protocol import ReferenceProtocol
 from tests.loadtests.drive import visits
 from workload.facts import MeasuredFacts
 from workload.history import History, read_history
 from workload.journey import STEPS
 from workload.laws import broken
 from workload.objective import Answer, judge, parse_objective
-from workload.population import Visitor
+from workload.population import Population, Visitor
 from workload.telemetry import read_telemetry
 from workload.visit import Outcome
 
 
 @pytest.mark.slow
 def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
-    """Every accepted write is one row; who mistyped is declined; every process was scraped."""
+    """Every accepted write is one row; who mistyped is declined; every process was scraped.
+
+    A call for help is taken once, however often it is repeated.
+    """
     scenario = visits(25, 4, STEPS[:-1])
     with Stack() as stack:
         plan = CampaignPlan(
             scenario, stack.service, tmp_path / "run", drain_s=10.0, admin_token=stack.admin_token
         )
         result = run_campaign(plan)
+        statuses = [call_for_help(stack.service) for _ in range(2)]
+    assert statuses == [201, 200]
     history = read_history(result.run_dir)
     assert broken(history) == []
     assert result.summary.endings["open"] == 0
@@ -59,6 +66,17 @@ def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
     assert counted == np.count_nonzero(history["step"] == 1)
     facts = MeasuredFacts(result.summary, telemetry)
     assert judge(parse_objective("backlog identity < 60s"), facts).answer is Answer.MET
+
+
+def call_for_help(target: str) -> int:
+    """The status that the call of somebody who could not register gets."""
+    visitor = Population({"31": 1.0}).visitor(1, 0)
+    call = ReferenceProtocol().request("call_support", visitor, {"failed": "register"})
+    headers = dict(call.headers)
+    asked = Request(f"{target}{call.path}", call.body, headers, method=call.method)  # noqa: S310 - ours
+    with urlopen(asked, timeout=5) as answer:  # noqa: S310 - ours
+        status: int = answer.status
+        return status
 
 
 def photo_in(row: dict[str, Any]) -> tuple[str, int]:
