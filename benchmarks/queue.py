@@ -32,7 +32,7 @@ SERVERS: Final = 8
 RATE: Final = 7.2  # customers a second; each takes one second on average
 OURS: Final = 400_000
 SIMPYS: Final = 60_000
-CIWS: Final = 30_000
+CIWS: Final = 60_000
 #: The first customers find an empty shop; a thousand mean services are enough to forget it.
 WARM_UP_S: Final = 1000.0
 
