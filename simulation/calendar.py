@@ -7,7 +7,7 @@ Rings: most events at a nation's opening are timeouts of attempts that were answ
 step's timeout always lies equally far ahead, so its timeouts come in order, and a ring of them
 needs no heap: an entry is put behind the last one (before those of the same instant with a higher
 code). The patience for a mail is the same for everybody, too. ``rings`` holds them side by side;
-``ends`` the place of the first entry and the number of entries of each.
+``ends`` where the first entry of each is, how many there are, where the ring starts, its room.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from simulation.compilation import machine_code
 
 ENTRY: Final = 3
 NO_RING: Final = -1
+RING_CELLS: Final = 4  # first, count, start, room
 SPARE: Final = 8  # entries that a ring keeps free: more than one event puts on it
 
 # Cells of ``state``.
 SIZE: Final = 0  # entries on the heap
 RING: Final = 1  # the ring whose first event comes first, or NO_RING
-TIGHT: Final = 2  # 1: a ring needs more room
+TIGHT: Final = 2  # 1 + the ring that needs more room, or 0
 COME: Final = 3  # people who have arrived
 STATE: Final = 4
 
@@ -101,22 +102,22 @@ def put(c: Calendar, time: int, code: int, ref: int) -> None:
 @machine_code()
 def put_on_ring(c: Calendar, ring: int, time: int, code: int, ref: int) -> None:
     """Put an event on a ring that has room; no earlier than the events that are on it."""
-    room = room_of(c)
-    first, count = c.ends[2 * ring], c.ends[2 * ring + 1]
+    first, count = c.ends[RING_CELLS * ring], c.ends[RING_CELLS * ring + 1]
+    start, room = c.ends[RING_CELLS * ring + 2], c.ends[RING_CELLS * ring + 3]
     place = count
     while place > 0:
-        before = (ring * room + ((first + place - 1) & (room - 1))) * ENTRY
+        before = (start + ((first + place - 1) & (room - 1))) * ENTRY
         if c.rings[before] < time or c.rings[before + 1] < code:
             break
-        here = (ring * room + ((first + place) & (room - 1))) * ENTRY
+        here = (start + ((first + place) & (room - 1))) * ENTRY
         for cell in range(ENTRY):
             c.rings[here + cell] = c.rings[before + cell]
         place -= 1
-    here = (ring * room + ((first + place) & (room - 1))) * ENTRY
+    here = (start + ((first + place) & (room - 1))) * ENTRY
     c.rings[here], c.rings[here + 1], c.rings[here + 2] = time, code, ref
-    c.ends[2 * ring + 1] = count + 1
+    c.ends[RING_CELLS * ring + 1] = count + 1
     if count + SPARE > room:
-        c.state[TIGHT] = 1
+        c.state[TIGHT] = 1 + ring
 
 
 @machine_code()
@@ -141,11 +142,12 @@ def take_from_heap(c: Calendar) -> None:
 def take_from_ring(c: Calendar) -> None:
     """Take the first event off its ring (the caller has read it), and find the next first ring."""
     ring = c.state[RING]
-    c.ends[2 * ring] = (c.ends[2 * ring] + 1) & (room_of(c) - 1)
-    c.ends[2 * ring + 1] -= 1
+    mine = RING_CELLS * ring
+    c.ends[mine] = (c.ends[mine] + 1) & (c.ends[mine + 3] - 1)
+    c.ends[mine + 1] -= 1
     best = NO_RING
-    for other in range(len(c.ends) // 2):
-        if c.ends[2 * other + 1] > 0 and (
+    for other in range(len(c.ends) // RING_CELLS):
+        if c.ends[RING_CELLS * other + 1] > 0 and (
             best == NO_RING or is_earlier(c.rings, head(c, other), head(c, best))
         ):
             best = other
@@ -153,15 +155,9 @@ def take_from_ring(c: Calendar) -> None:
 
 
 @machine_code()
-def room_of(c: Calendar) -> int:
-    """Entries that a ring has room for, a power of two."""
-    return len(c.rings) * 2 // len(c.ends) // ENTRY
-
-
-@machine_code()
 def head(c: Calendar, ring: int) -> int:
     """Where the first entry of a ring lies."""
-    place: int = ring * room_of(c) + c.ends[2 * ring]
+    place: int = c.ends[RING_CELLS * ring] + c.ends[RING_CELLS * ring + 2]
     return place * ENTRY
 
 
@@ -179,13 +175,15 @@ def is_earlier(cells: Any, here: int, there: int) -> bool:
 
 def new_calendar(steps: int) -> Calendar:
     """Nothing lies ahead."""
-    rings, room = 2 * steps, 1 << 12
+    count, room = 2 * steps, 1 << 12
+    ends = np.zeros((count, RING_CELLS), dtype=np.int64)
+    ends[:, 2], ends[:, 3] = np.arange(count) * room, room
     state = np.zeros(STATE, dtype=np.int64)
     state[RING] = NO_RING
     return Calendar(
         np.zeros(ENTRY << 16, dtype=np.int64),
-        np.zeros(rings * room * ENTRY, dtype=np.int64),
-        np.zeros(2 * rings, dtype=np.int64),
+        np.zeros(count * room * ENTRY, dtype=np.int64),
+        ends.reshape(-1),
         state,
     )
 
@@ -195,14 +193,15 @@ def with_room(c: Calendar, most: int) -> Calendar:
     if (int(c.state[SIZE]) + most) * ENTRY > len(c.heap):
         c = c._replace(heap=longer(c.heap, 2 * len(c.heap)))
     if c.state[TIGHT]:
-        count = len(c.ends) // 2
-        rings = c.rings.reshape(count, -1, ENTRY)
-        wider = np.zeros((count, 2 * rings.shape[1], ENTRY), dtype=np.int64)
-        for ring, first in enumerate(c.ends[::2].tolist()):
-            wider[ring, : rings.shape[1]] = np.roll(rings[ring], -first, axis=0)
-        c.ends[::2] = 0
+        tight = int(c.state[TIGHT]) - 1
+        first, _, start, room = c.ends.reshape(-1, RING_CELLS)[tight].tolist()
+        held = c.rings[start * ENTRY : (start + room) * ENTRY].reshape(-1, ENTRY)
+        wider = np.concatenate([held[first:], held[:first], np.zeros_like(held)])
+        before, behind = c.rings[: start * ENTRY], c.rings[(start + room) * ENTRY :]
+        c.ends.reshape(-1, RING_CELLS)[tight + 1 :, 2] += room
+        c.ends[tight * RING_CELLS], c.ends[tight * RING_CELLS + 3] = 0, 2 * room
         c.state[TIGHT] = 0
-        c = c._replace(rings=wider.reshape(-1))
+        c = c._replace(rings=np.concatenate([before, wider.reshape(-1), behind]))
     return c
 
 

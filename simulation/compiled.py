@@ -99,7 +99,7 @@ def _is_full(w: Any, c: Any) -> Any:
     return (
         min(w.cells[at.C_ROOM_VISITS], w.cells[at.C_ROOM_JOBS]) <= most
         or (c.state[SIZE] + most) * ENTRY > len(c.heap)
-        or c.state[TIGHT] == 1
+        or c.state[TIGHT] > 0
         or (w.cells[at.C_TRACE] == 1 and (w.cells[at.C_ROWS] + 2) * at.ROW > len(w.rows))
     )
 
