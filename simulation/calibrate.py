@@ -39,6 +39,7 @@ KINDS: Final = {
     "verify_email": "write",
     "submit_identity": "write",
     "await_identity": "read",
+    "upload_photo": "upload",
     "join_wave": "write",
     "check_result": "read",
 }
@@ -264,7 +265,7 @@ def _steps(
             kind,
             before=shape_of(buckets, whole * share),
             after=constant(0.0) if kind == "plain" else shape_of(buckets, whole * (1 - share)),
-            query=constant(query_s if kind == "read" else 0.0),
+            query=constant(query_s if kind in ("read", "upload") else 0.0),
         )
     return steps
 

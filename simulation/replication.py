@@ -21,7 +21,8 @@ from simulation.deployment import Deployment
 from simulation.service import ServiceModel
 from simulation.world import Order
 from workload.arrivals import Arrivals
-from workload.draws import DROP_OUT, MISTYPE, draws, threshold
+from workload.draws import DROP_OUT, KNOTS, MISTYPE, PAUSE, draws, quantiles, threshold
+from workload.durations import SECOND_NS
 from workload.errors import Fault, InputError
 from workload.histogram import BUCKETS, Histogram
 from workload.history import NAMES, History
@@ -38,7 +39,10 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the model. ``horizon_s``: None is last arrival + 24 h."""
+    """What is asked of the model. ``horizon_s``: None is last arrival + 24 h.
+
+    Steps that the model does not know have a cost by analogy; InputError where one has none.
+    """
 
     scenario: Scenario
     model: ServiceModel
@@ -50,6 +54,7 @@ class Question:
     horizon_s: float | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", self.model.reaching(self.scenario.journey.names))
         missing = [s for s in self.scenario.journey.names if s not in self.model.steps]
         if missing:
             remedy = "calibrate on runs that reach this step, or take it out of the journey"
@@ -129,7 +134,7 @@ def _fold(
 ) -> Replication:
     ends = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[people.index]
     endings = ends[:, at.E_LAST] & 255
-    ideal = finishes_ideally(question.scenario, seed, people.index)
+    ideal = finishes_ideally(question.scenario, order, people)
     lost = int((ideal & (endings != Ending.FINISHED)).sum())
     return Replication(
         seed=seed,
@@ -145,12 +150,23 @@ def _fold(
     )
 
 
-def finishes_ideally(scenario: Scenario, seed: int, who: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Who would finish if every station were infinitely large: nobody who drops out or mistypes."""
+def finishes_ideally(scenario: Scenario, order: Order, people: Arrivals) -> NDArray[np.bool_]:
+    """Who would finish by the horizon if every station were infinitely large.
+
+    Nobody who drops out or mistypes, nor who comes so late that pauses alone take longer.
+    """
+    seed, who = order.seed, people.index
     stays = draws(seed, who, 0, 0, MISTYPE) >= threshold(scenario.people.mistyped)
     for number, step in enumerate(scenario.journey.steps):
         if number and step.drop_out:
             stays &= draws(seed, who, number, 0, DROP_OUT) >= threshold(step.drop_out)
+    tables = np.asarray(order.itinerary.pauses, dtype=np.int64).reshape(-1, KNOTS)
+    rest_ns = round(order.horizon_s * SECOND_NS) - people.at_ns
+    late = np.flatnonzero(stays & (int(tables[:, -1].sum()) > rest_ns))
+    paused_ns = np.zeros(len(late), dtype=np.int64)
+    for number, table in enumerate(tables):
+        paused_ns += quantiles(table, draws(seed, who[late], number, 0, PAUSE))
+    stays[late] = paused_ns <= rest_ns[late]
     return stays
 
 

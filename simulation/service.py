@@ -6,8 +6,8 @@ seconds; durations are distributions (quantile knots).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,13 @@ from workload.manifest import read_json, write_json
 
 SCHEMA_NAME: Final = "surge/model/1"
 KINDS: Final = ("plain", "write", "read", "upload")
+#: A step that was not calibrated -> the one that it costs about as much as: the same way through
+#: the service, with a row as small.
+ANALOGUES: Final = {
+    "upload_photo": "register",
+    "join_wave": "register",
+    "check_result": "await_identity",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,26 @@ class ServiceModel:
     def uncalibrated(self, fewest: int = 1000) -> tuple[str, ...]:
         """Steps with fewer accepted attempts than this in the calibration runs."""
         return tuple(step for step in self.steps if self.calibrated.get(step, 0) < fewest)
+
+    def reaching(self, names: Sequence[str]) -> ServiceModel:
+        """The same model, with the costs of missing steps by analogy, as far as they have one.
+
+        They stay uncalibrated: no answer to them was ever counted. Of an upload only the requests
+        to the service cost something, the photo itself takes no time.
+        """
+        added = {
+            name: self._by_analogy(name)
+            for name in names
+            if name not in self.steps and ANALOGUES.get(name) in self.steps
+        }
+        return replace(self, steps={**self.steps, **added}) if added else self
+
+    def _by_analogy(self, name: str) -> StepCost:
+        like = self.steps[ANALOGUES[name]]
+        if name != "upload_photo":
+            return like
+        leave = self.steps.get("await_identity", like)
+        return replace(like, kind="upload", query=leave.query)
 
 
 def _plain(value: Any) -> Any:
