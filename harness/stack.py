@@ -107,6 +107,7 @@ class Stack:
             "worker": self.ports.worker_metrics,
             "registry": self.ports.registry,
             "mailbox": self.ports.mailbox,
+            **({"photos": self.ports.photos} if self.photos else {}),
         }
         return {name: f"{self._url(port)}/metrics" for name, port in ports.items()}
 

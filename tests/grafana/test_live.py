@@ -119,8 +119,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     page = ("127.0.0.1", claim(0, "the generator's page"))
     with Stack() as stack:
-        urls = {**stack.metrics, "photos": f"{stack.photos}/metrics"}
-        addresses = {name: urlsplit(url).netloc for name, url in urls.items()}
+        addresses = {name: urlsplit(url).netloc for name, url in stack.metrics.items()}
         addresses["generator"] = f"{page[0]}:{page[1]}"
         with prometheus(folder, addresses) as url:
             plan = CampaignPlan(

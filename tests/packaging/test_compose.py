@@ -190,7 +190,7 @@ def test_health_checks_ask_for_pages_that_exist() -> None:
 def test_capacity_tells_a_campaign_where_everything_is() -> None:
     """By the names that a container of Locust can reach."""
     told = json.loads(environment(services()["service"])["SURGE_CAPACITY_EXTRA"])
-    assert told["metrics"].keys() == {"service", "worker", "registry", "mailbox"}
+    assert told["metrics"].keys() == {"service", "worker", "registry", "mailbox", "photos"}
     assert told["mailbox"] == f"http://mailbox:{USUAL_PORTS.mailbox}"
     assert told["photos"] == environment(services()["service"])["SURGE_PHOTOS_URL"]
 
