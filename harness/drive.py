@@ -8,6 +8,7 @@ from harness.errors import RunInvalid
 from harness.interruption import end_on_any_wish
 from harness.progress import progress
 from harness.run_directory import with_reason
+from harness.several_machines import invite
 from harness.stack import Stack
 from harness.stack_settings import StackSettings
 from harness.tables import say
@@ -32,7 +33,9 @@ def drive_until_told(plan: CampaignPlan, settings: StackSettings) -> CampaignRes
 
 
 def drive(plan: CampaignPlan) -> CampaignResult:
-    """Run a plan, showing how far it is."""
+    """Run a plan, showing how far it is; where others join it, first who is awaited."""
+    if plan.joining:
+        invite(plan)
     with progress(f"driving {plan.scenario.name}") as report:
 
         def show(now: Mapping[str, Any]) -> None:

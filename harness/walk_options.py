@@ -6,10 +6,10 @@ harness/walk.py reads them; here is only what `--help` needs.
 import argparse
 
 
-def add_walk_options(parser: argparse.ArgumentParser) -> None:
-    """Declare them."""
+def add_walk_options(parser: argparse.ArgumentParser, *, scenario: str | None = None) -> None:
+    """Declare them. ``scenario``: argparse's ``nargs`` of it, '?' where the verb may do without."""
     add = parser.add_argument
-    add("scenario", metavar="SCENARIO", help="a built-in scenario or a TOML file")
+    add("scenario", metavar="SCENARIO", nargs=scenario, help="a built-in scenario or a TOML file")
     add("--reading", metavar="NAME", help="one of the scenario's readings of published figures")
     add("--seed", metavar="N", help="another luck than the scenario's own")
     add("--window", metavar="A..B", default="", help="a stretch of arrivals, such as 0m..2m (all)")

@@ -24,6 +24,7 @@ from loadtests.orders import GIVEN, Orders, check_mailbox
 from loadtests.protocol import DEFAULT, anywhere, load_protocol
 from loadtests.rundir import (
     PROGRESS,
+    RESULT,
     CampaignResult,
     Circumstances,
     finish,
@@ -31,6 +32,7 @@ from loadtests.rundir import (
 )
 from loadtests.target import capacity_of, check_ownership, wait_until_ready
 from loadtests.tether import CORES, PARENT
+from workload.errors import InvalidRunError
 from workload.manifest import Bending
 from workload.scenario import Scenario
 
@@ -42,6 +44,8 @@ LOOK_S: Final = 0.25
 #: The master waits so long for workers on this machine, and so long for people on other ones.
 START_S: Final = 60
 JOIN_S: Final = 600
+#: A worker that ends with it has told the master why.
+TOLD: Final = 3
 #: A generator that was asked to stop has so long to write its record.
 STOP_S: Final = 30.0
 LEAVE_S: Final = 5.0
@@ -55,7 +59,8 @@ class CampaignPlan:
 
     ``window_s``: a stretch of the arrival curve, None for all of it. ``workers``: processes that
     generate load here; with more than one there is also a master. ``cores``: where they may run.
-    ``joining``: how many more come from other machines (see `join_campaign`), to ``listen``.
+    ``joining``: how many more come from other machines (loadtests/joiner.py), to ``listen``; beside
+    them ``workers`` may be 0.
     ``mailbox``: URL where mail is read; '' for what the target's /capacity says.
     ``page``: (host, port) where Prometheus may watch the run, None for nowhere.
     ``admin_token``: '' takes SURGE_ADMIN_TOKEN; with neither no ledger is exported.
@@ -143,21 +148,33 @@ class Generator:
             "run_dir": str(plan.run_dir.resolve()),
             "page": plan.page,
         }
-        self._environment = {**_environment(plan.cores), GIVEN: json.dumps(given)}
+        self._environment = {**environment_of(plan.cores), GIVEN: json.dumps(given)}
         self._workers: list[subprocess.Popen[bytes]] = []
         self._all: list[subprocess.Popen[bytes]] = []
 
     def drive(self, progress: Progress | None) -> list[str]:
         """Run to the end; why it is invalid, as far as its processes show it."""
         try:
-            self._wait(self._start(), progress)
+            chief = self._start()
+            self._wait(chief, progress)
         except BaseException:
             for process in self._all:
                 process.terminate()
             raise
         finally:
             self._leave()
+        self._check_company(chief.returncode)
         return self._lost()
+
+    def _check_company(self, code: int) -> None:
+        """InvalidRunError when the master has waited in vain: Locust ends with 1 then."""
+        begun = any((self._plan.run_dir / name).exists() for name in (RESULT, PROGRESS))
+        if code != 1 or begun or not self._plan.joining:
+            return
+        raise InvalidRunError(
+            f"fewer than {self._plan.joining} workers joined within {JOIN_S:g} s; "
+            f"see {self._plan.run_dir / 'logs' / 'master.log'}"
+        )
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start everything; the process that ends when the run is over."""
@@ -172,7 +189,7 @@ class Generator:
         ])  # fmt: skip
         reach = "127.0.0.1" if host in ("*", "0.0.0.0") else host  # noqa: S104 - compared only
         for number in range(local):
-            self._workers.append(self._locust(f"worker-{number}", _worker_of(reach, port)))
+            self._workers.append(self._locust(f"worker-{number}", worker_options(reach, port)))
         return master
 
     def _locust(self, name: str, options: list[str]) -> subprocess.Popen[bytes]:
@@ -233,24 +250,17 @@ class Generator:
         return [
             f"worker lost: process {number} ended with {worker.returncode}"
             for number, worker in enumerate(self._workers)
-            if worker.returncode != 0
+            if worker.returncode not in (0, TOLD)
         ]
 
 
-def join_campaign(host: str, port: int, cores: tuple[int, ...] = ()) -> int:
-    """Generate load for a campaign on another machine, until it ends; Locust's exit code.
-
-    The clocks of the machines must agree (NTP): run time 0 is an instant of the wall clock.
-    """
-    command = [*LOCUST, *_worker_of(host, str(port))]
-    return subprocess.run(command, cwd=ROOT, env=_environment(cores), check=False).returncode
+def worker_options(host: str, port: str) -> list[str]:
+    """What makes Locust a worker. Failed attempts are the record's affair, no fault of it."""
+    master = ["--master-host", host, "--master-port", port]
+    return ["--worker", *master, "--exit-code-on-error", "0"]
 
 
-def _worker_of(host: str, port: str) -> list[str]:
-    return ["--worker", "--master-host", host, "--master-port", port]
-
-
-def _environment(cores: tuple[int, ...]) -> dict[str, str]:
+def environment_of(cores: tuple[int, ...]) -> dict[str, str]:
     """Of the generator's processes: our rooms, their tether, and no orders of another campaign."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     inherited = {name: value for name, value in os.environ.items() if name != GIVEN}

@@ -12,7 +12,8 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from time import time, time_ns
+from socket import gethostname
+from time import monotonic, time, time_ns
 from typing import Any, Final
 
 import gevent
@@ -23,19 +24,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Locust loads 
 
 from loadtests import conductor as conducting
 from loadtests import worker as working
-from loadtests.campaign import ADMIN_TOKEN
+from loadtests.campaign import ADMIN_TOKEN, TOLD
 from loadtests.conductor import Conductor
 from loadtests.given import Given, given_by_campaign, given_by_hand, told
 from loadtests.options import add_options
 from loadtests.orders import Orders, check_mailbox
 from loadtests.protocol import load_protocol
 from loadtests.rundir import Circumstances, finish
+from loadtests.target import wait_until_ready
 from loadtests.tether import tether
 from loadtests.worker import ANSWERED, Worker
 from workload.errors import InputError, SurgeError
 from workload.history import Observation, outcome_name
 from workload.visit import Outcome
 
+#: A worker asks whether it can reach the target, before the run.
+REACH_S: Final = 5.0
+#: Locust's master answers each worker once a second.
+SILENCE_S: Final = 10.0
 EXIT_CODES: Final = {"complete": 0, "invalid": 3, "interrupted": 130}
 
 
@@ -66,6 +72,8 @@ class Door:
         self.given: Given
         self.conductor: Conductor | None = None
         self.worker: Worker | None = None
+        self._heard = 0.0
+        self._fault = ""
         if not isinstance(self.runner, MasterRunner):
             self._become_worker()
         if not isinstance(self.runner, WorkerRunner):
@@ -77,22 +85,30 @@ class Door:
         self._hear(conducting.ORDERS, self._prepare)
         self._hear(conducting.BEGIN, self._begin)
         self._hear(conducting.STOP, self._stop)
-        if isinstance(self.runner, WorkerRunner):
-            # Ctrl-C reaches every process of a terminal; the master ends the run in order.
-            gevent.signal_handler(signal.SIGINT, lambda: None)
-        for event in (self.environment.events.test_stop, self.environment.events.quitting):
-            event.add_listener(self._stop)
+        self.environment.events.test_stop.add_listener(self._stop)
+        if not isinstance(self.runner, WorkerRunner):
+            self.environment.events.quitting.add_listener(self._stop)
+            return
+        # Ctrl-C reaches every process of a terminal; the master ends the run in order.
+        gevent.signal_handler(signal.SIGINT, lambda: None)
+        self.environment.events.quitting.add_listener(self._leave)
+        self.environment.events.heartbeat_received.add_listener(self._hear_master)
+        gevent.spawn(self._stay_in_touch)
 
     def _prepare(self, data: dict[str, Any]) -> None:
         """In the background: reading orders takes a second for a nation, and heartbeats go on."""
 
         def make() -> Worker:
             orders, place = Orders.read(data["orders"]), (data["worker"], data["workers"])
+            if isinstance(self.runner, WorkerRunner):  # perhaps of another machine
+                wait_until_ready(orders.target, orders.headers, REACH_S)
             return Worker(orders, *place, self.runner.send_message, self._seen)
 
         def answer(greenlet: Any) -> None:
             self.worker = greenlet.value
             fault = "" if greenlet.successful() else str(greenlet.exception)
+            if fault and isinstance(self.runner, WorkerRunner):
+                fault = self._fault = f"worker {data['worker']} on {gethostname()}: {fault}"
             said = {"worker": data["worker"], "fault": fault, "unix_ns": time_ns()}
             self.runner.send_message(conducting.READY, said)
 
@@ -105,6 +121,29 @@ class Door:
     def _stop(self, *_: Any, **__: Any) -> None:
         if self.worker is not None:
             self.worker.stop()
+
+    def _leave(self, **_: Any) -> None:
+        """Locust's worker ends: after its run, or because somebody on its machine wished so."""
+        if self.worker is None:
+            told = self._fault or "the run began, or ended, without this worker"
+            sys.stderr.write(f"surge: {told}\n")
+            self.environment.process_exit_code = TOLD
+        else:
+            self.worker.stop(f"worker lost: it was told to leave, on {gethostname()}")
+
+    def _hear_master(self, **_: Any) -> None:
+        self._heard = monotonic()
+
+    def _stay_in_touch(self) -> None:
+        """Whom the master can't reach must not go on loading the target: the run is invalid."""
+        self._hear_master()
+        while self.worker is None or not self.worker.over:
+            if monotonic() - self._heard > SILENCE_S:
+                told = f"the master said nothing for {SILENCE_S:g} s: it has ended, or is cut off"
+                sys.stderr.write(f"surge: {told}\n")
+                sys.stderr.flush()
+                os._exit(TOLD)  # in order would wait for the master
+            gevent.sleep(1.0)
 
     def _seen(self, step: str, row: Observation, size: int) -> None:
         """Locust's own statistics: milliseconds from the intended start."""

@@ -45,6 +45,8 @@ Seen = Callable[[str, Observation, int], None]
 class Worker:
     """``say(kind, data)`` sends a message; ``seen(step, observation, bytes)`` hears of attempts.
 
+    ``over``: it has said DONE, and all of its record before that.
+
     Making one raises InputError or InvalidRunError when the orders can't be carried out here.
     """
 
@@ -62,6 +64,7 @@ class Worker:
         self._client = Client(orders.target, orders.headers)
         self._arrived = self._ended = self._attempts = self._failures = 0
         self._reason = ""
+        self.over = False
         self._window_cpu_s = 0.0
         self._main: gevent.Greenlet[[], None] | None = None
 
@@ -163,6 +166,7 @@ class Worker:
         self._mailbox.close()
         self._clock.close()
         self._say(DONE, asdict(self.tally()))
+        self.over = True
 
     def tally(self) -> Tally:
         """The figures so far."""

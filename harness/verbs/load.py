@@ -15,9 +15,10 @@ def add(subparsers: Subparsers) -> None:
         "load",
         "drive a scenario against a target in real time, and leave a run directory",
         "surge load prakerja-2020 --window 0m..2m --thin 0.02 --set pool=4",
-        about="Without --target it starts the reference system and stops it at the end.",
+        about="Without --target it starts the reference system and stops it at the end. "
+        "Several machines: --master on the first, --join alone on the others.",
     )
-    add_walk_options(parser)
+    add_walk_options(parser, scenario="?")
     add = parser.add_argument
     add("--target", metavar="URL", help="the service (a system that it starts itself)")
     add("--yes-i-own", metavar="TARGET", default="",
@@ -35,18 +36,30 @@ def add(subparsers: Subparsers) -> None:
         help="what speaks your own service's HTTP (or MODULE:CLASS)",
     )
     add("--mailbox", metavar="URL", default="", help="where mail is read (as /capacity says)")
+    add("--metrics-port", metavar="N", help="a page for Prometheus on 127.0.0.1 during the run")
+    add("--master", metavar="N", help="begin when so many have joined from other machines")
+    add("--listen", metavar="HOST:PORT",
+        help="where they join (this machine's address towards the target, port 5557)")  # fmt: skip
+    add("--join", metavar="HOST:PORT", help="generate load for a master until its run ends")
     add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/SCENARIO-TIME)")
     add("--json", action="store_true", help=f"one JSON object on stdout ({SCHEMA_NAME})")
+    parser.set_defaults(usual=vars(parser.parse_args([])))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 objectives met, 1 one missed, 3 run invalid or an objective unknown, 130 interrupted."""
+    """0 objectives met, 1 one missed, 3 run invalid or an objective unknown, 130 interrupted.
+
+    With --join 0 when the run is over, whatever it came to.
+    """
     from harness.campaign_plan import read_plan
     from harness.drive import drive_until_told
     from harness.outcome import load_json, show_result
     from harness.run_directory import print_json
+    from harness.several_machines import join
     from harness.stack_settings import StackSettings, with_pairs
 
+    if arguments.join is not None:
+        return join(arguments)
     plan = read_plan(arguments)
     result = drive_until_told(plan, with_pairs(StackSettings(), arguments.pairs))
     show_result(result)

@@ -10,6 +10,7 @@ from harness.verbs import Subparsers, declare
 UNBENT = {
     "reading": None, "seed": None, "window": "", "thin": "1", "speed": "1", "pauses": "1",
     "population": None, "drain": "20s", "workers": "1",
+    "metrics_port": None, "master": None, "listen": None,
 }  # fmt: skip
 
 

@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,9 @@ import pytest
 
 from harness import CHECKOUT
 from harness.ports import claim
+from tests.harness.machines import registering
+from tests.loadtests.conftest import site as site  # noqa: PLC0414
+from tests.loadtests.peers import Site
 from workload.history import read_history
 from workload.laws import broken
 from workload.manifest import read_manifest
@@ -55,6 +61,38 @@ def test_a_run_directory_is_never_overwritten(verb: Verb, tmp_path: Path) -> Non
     answer = verb("load", "smoke", "--run-dir", str(tmp_path))
     assert answer.code == 2
     assert "give another directory" in answer.told
+
+
+def test_a_page_that_can_not_be_served_is_told_before_anything_starts(verb: Verb) -> None:
+    """A port out of range, and one that somebody has."""
+    answer = verb("load", "smoke", "--metrics-port", "70000")
+    assert answer.code == 2
+    assert "--metrics-port = '70000': write a whole number from 1 to 65535" in answer.told
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answer = verb("load", "smoke", "--metrics-port", str(taken.getsockname()[1]))
+    assert answer.code == 2
+    assert "choose a free port" in answer.told
+
+
+@pytest.mark.slow
+def test_prometheus_can_watch_a_run_where_it_is_asked_to(site: Site, tmp_path: Path) -> None:
+    """While the run goes on, and no longer."""
+    port, run = claim(0, "the page"), tmp_path / "run"
+    page = f"http://127.0.0.1:{port}/metrics"
+    process = subprocess.Popen([
+        str(CHECKOUT / "surge"), "load", str(registering("watched", tmp_path, 30)), "--target",
+        site.url, "--run-dir", str(run), "--metrics-port", str(port),
+    ], cwd=CHECKOUT, stderr=subprocess.DEVNULL)  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (run / "progress.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    with urllib.request.urlopen(page, timeout=5) as answer:
+        shown = answer.read().decode()
+    assert 'surge_visitor_attempts_total{outcome="accepted",step="open_site"}' in shown
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(page, timeout=5)
 
 
 @pytest.mark.slow

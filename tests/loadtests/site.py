@@ -1,6 +1,6 @@
 """A small site that speaks the reference journey from memory: service, mailbox and metrics in one.
 
-Run as a program it prints its URL. An identity waits 0.2 s in the queue. The NIKs of mistyped
+Run as a program it prints its URL, on loopback or the address that it is given. An identity waits 0.2 s in the queue. The NIKs of mistyped
 visitors are rejected, a mail is there as soon as somebody has registered.
 """
 
@@ -97,8 +97,9 @@ class Speaker(asyncio.Protocol):
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Speaker, "127.0.0.1", 0)
-    URL.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    host = sys.argv[1] if sys.argv[1:] else "127.0.0.1"
+    server = await asyncio.get_running_loop().create_server(Speaker, host, 0)
+    URL.append(f"http://{host}:{server.sockets[0].getsockname()[1]}")
     sys.stdout.write(f"{URL[0]}\n")
     sys.stdout.flush()
     await server.serve_forever()

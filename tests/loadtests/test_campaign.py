@@ -18,12 +18,13 @@ import psutil
 import pytest
 
 from harness import CHECKOUT
-from loadtests.campaign import CampaignPlan, join_campaign, run_campaign
+from loadtests.campaign import CampaignPlan, run_campaign
+from loadtests.joiner import join_campaign, wait_for_master
 from loadtests.orders import bent_arrivals
 from loadtests.rundir import CampaignResult
 from loadtests.target import check_ownership, wait_until_ready
 from tests.loadtests.drive import visits
-from tests.loadtests.peers import Site
+from tests.loadtests.peers import Script, Server, Site
 from workload.errors import InputError, InvalidRunError
 from workload.history import History, read_history
 from workload.laws import broken
@@ -147,14 +148,35 @@ def test_another_machine_joins(site: Site, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     driven = Driven(plan(site, tmp_path, 20, 2, joining=1, listen=("127.0.0.1", port)))
-    joined = join_campaign("127.0.0.1", port)
+    join_campaign("127.0.0.1", port, tmp_path / "worker.log")
     result = driven.end()
-    assert joined == 0
     assert result.manifest.status == "complete", result.manifest.reasons
     assert len(result.manifest.generator["workers"]) == 2
     shares = [w["arrived"] for w in result.manifest.generator["workers"]]
     assert min(shares) > 0
     assert sum(shares) == result.summary.visits
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("orphans")
+def test_a_campaign_that_nobody_joins_says_so(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for ever: the master gives up, and so does its own worker."""
+    monkeypatch.setattr("loadtests.campaign.JOIN_S", 2)
+    with pytest.raises(InvalidRunError, match="fewer than 1 workers joined within 2 s"):
+        run_campaign(plan(site, tmp_path, 20, 2, joining=1))
+
+
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_whatever_else_listens_there_is_no_master(
+    serve: Callable[[Script], Server], greeting: bytes
+) -> None:
+    """A closed connection and a web server: seen by what they say first."""
+    server = serve(lambda peer, _: peer.sendall(greeting))
+    port = int(server.url.rpartition(":")[2])
+    with pytest.raises(InvalidRunError, match="something else listens there"):
+        wait_for_master("127.0.0.1", port, within_s=0.4)
 
 
 @pytest.mark.slow
