@@ -231,7 +231,38 @@ def _checkpoints(
 
 
 def _stations(order: Order, world: at.World) -> dict[str, dict[str, float]]:
+    """Figures of every station that had something to do, or always has (the service's own)."""
+    found: dict[str, dict[str, float]] = {}
+    for number, name in enumerate(at.STATIONS):
+        row = [int(v) for v in world.stations[number * at.STATION : (number + 1) * at.STATION]]
+        served = row[at.S_SERVED]
+        if name in NOT_EVERYWHERE and not served + row[at.S_LENGTH]:
+            continue
+        drained_h = math.inf if row[at.S_LENGTH] else row[at.S_DRAINED] / 3600e9
+        found[name] = {
+            "served": served,
+            "utilisation": _utilisation(order, name, served, row[at.S_BUSY] / 1e9, drained_h),
+            "peak_queue": row[at.S_PEAK],
+            "mean_wait_s": row[at.S_WAITED] / served / 1e9 if served else 0.0,
+            "longest_wait_s": row[at.S_LONGEST] / 1e9,
+            "drained_at_h": drained_h,
+        }
+    return found
+
+
+#: Stations that a deployment or a journey may do without.
+NOT_EVERYWHERE: Final = ("generator", "photo_store", "waiting_room", "call_centre")
+
+
+def _utilisation(order: Order, name: str, served: int, busy_s: float, drained_h: float) -> float:
+    """Busy share of a station's capacity, from the opening until its queue was last empty.
+
+    Where a rate is what limits it (the registry's quota, the waiting room), the share of that rate.
+    """
     deployment = order.deployment
+    active_s = min(drained_h * 3600, order.horizon_s)
+    if not active_s:
+        return 0.0
     workers = deployment.replicas * deployment.workers
     servers = {
         "event_loop": min(workers, deployment.replicas * deployment.cores),
@@ -240,21 +271,12 @@ def _stations(order: Order, world: at.World) -> dict[str, dict[str, float]]:
         "database": deployment.database_cores,
         "registry_client": deployment.registry_slots,
         "mail_sender": deployment.mail_connections,
-        "generator": 1,
+        "call_centre": deployment.agents,
     }
-    arrived_s = order.horizon_s
-    found: dict[str, dict[str, float]] = {}
-    for number, name in enumerate(at.STATIONS):
-        row = [int(v) for v in world.stations[number * at.STATION : (number + 1) * at.STATION]]
-        served = row[at.S_SERVED]
-        if name == "generator" and not deployment.generator:
-            continue
-        found[name] = {
-            "served": served,
-            "utilisation": row[at.S_BUSY] / 1e9 / servers.get(name, 1) / arrived_s,
-            "peak_queue": row[at.S_PEAK],
-            "mean_wait_s": row[at.S_WAITED] / served / 1e9 if served else 0.0,
-            "longest_wait_s": row[at.S_LONGEST] / 1e9,
-            "drained_at_h": math.inf if row[at.S_LENGTH] else row[at.S_DRAINED] / 3600e9,
-        }
-    return found
+    rates = {
+        "registry_client": deployment.registry_quota_per_s,
+        "waiting_room": deployment.room_per_s,
+    }
+    share = busy_s / max(1, servers.get(name, 1)) / active_s
+    rate = rates.get(name, 0.0)
+    return max(share, served / rate / active_s) if rate else share
