@@ -1,7 +1,8 @@
 """A small site that speaks the reference journey from memory: service, mailbox and metrics in one.
 
-Run as a program it prints its URL, on loopback or the address that it is given. An identity waits 0.2 s in the queue. The NIKs of mistyped
-visitors are rejected, a mail is there as soon as somebody has registered.
+Run as a program it prints its URL, on loopback or the address that it is given. An identity waits
+0.2 s in the queue. The NIKs of mistyped visitors are rejected, a mail is there as soon as somebody
+has registered.
 """
 
 import asyncio
