@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.agreement_tables import show_agreement
-from harness.experiment import Findings, own_settings, verify
+from harness.experiment import Findings, measured_part, own_settings, verify
 from harness.experiment_design import QUICK, Design
 from harness.projecting import Asked, judged, project_with_progress
 from harness.projection_tables import projection_json, show_projection
@@ -39,7 +39,7 @@ def demonstrate(
 ) -> Demonstration:
     """Run the loop and write everything below ``directory``."""
     began = time.monotonic()
-    scenario = load_scenario(SCENARIO)
+    scenario = measured_part(load_scenario(SCENARIO))
     findings = verify(scenario, directory, design, say, own_settings([]))
     show_agreement(findings.agreement)
     question = Question(
@@ -50,7 +50,7 @@ def demonstrate(
         replications=replications,
     )
     people = float(scenario.curve.expected(0.0, opening_s))
-    say("", f"projecting the first {span(opening_s)} of the opening: {people:,.0f} people, "
+    say("", f"projecting the first {span(opening_s)} of the opening, up to the identity check: {people:,.0f} people, "
         f"{replications} times, on the deployment `{DEPLOYMENT}`")  # fmt: skip
     projection = project_with_progress(question)
     asked = Asked(question, Walk(scenario, question.bending), directory / "model.json")
