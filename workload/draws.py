@@ -53,6 +53,7 @@ STALL: Final = 17
 PHOTO: Final = 18
 LOT: Final = 19
 READ: Final = 20  # what a read takes beside its CPU
+SNAPSHOT: Final = 21  # how far a published count is off
 
 
 def to_word(value: int) -> int:
