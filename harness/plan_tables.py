@@ -1,0 +1,135 @@
+"""A plan: for people as tables, for programs as `surge/plan/1`."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.progress import progress
+from harness.projecting import Asked, fits_at_once, workers
+from harness.tables import Column, count, say, share, show, show_verdicts, span, three_digits
+from harness.walk import Options, named
+from simulation.bounds import Bounds
+from simulation.plan import Plan, find_plan
+from simulation.screen import Clock
+from simulation.search import SETTINGS
+from workload.agreement import SCHEMA_NAME as AGREEMENT
+from workload.manifest import read_json
+from workload.objective import Verdict
+
+MOST_CONFIRMATIONS = 10_000
+
+
+def plan_with_progress(asked: Asked, arguments: argparse.Namespace) -> Plan:
+    """Search and confirm; how far it is is shown."""
+    options = Options(arguments)
+    confirm = options.whole("confirm", 1, MOST_CONFIRMATIONS)
+    clock = Clock(options.span("max_wall"))
+    options.done()
+    fixed = frozenset(pair.partition("=")[0].strip() for pair in arguments.pairs)
+    question = asked.question
+    with (
+        progress(f"planning {question.scenario.name}") as report,
+        workers("threads", max(2, confirm), fits_at_once(question)) as pool,
+    ):
+        return find_plan(question, fixed, confirm, clock, report, pool)
+
+
+def plan_json(asked: Asked, found: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """`surge/plan/1`."""
+    return {
+        **found.to_json(),
+        "scenario": named(asked.question.scenario),
+        "bending": asdict(asked.question.bending),
+        "model": str(asked.model_file),
+        "objectives": [verdict.to_json() for verdict in verdicts],
+        "agreement": agreement_beside(asked.model_file),
+    }
+
+
+def agreement_beside(model_file: Path) -> dict[str, Any] | None:
+    """The agreement that lies beside the model, as `surge verify` leaves it; None without one."""
+    path = model_file.parent / "agreement.json"
+    return read_json(path, AGREEMENT) if path.is_file() else None
+
+
+def show_plan(asked: Asked, found: Plan, verdicts: Sequence[Verdict]) -> None:
+    """What to buy, the bounds, the verdicts, and what breaks next."""
+    show_settings(found)
+    show_bounds(found.bounds)
+    show_verdicts(verdicts)
+    show_next(found)
+    say(*_said(asked, found))
+
+
+def show_settings(found: Plan) -> None:
+    columns = [Column("setting", figure=False), Column("plan"), Column("least, all else ample"),
+               Column("price each"), Column("a month")]  # fmt: skip
+    rows = []
+    for one in SETTINGS:
+        value = float(getattr(found.cheapest, one.name))
+        price = found.cheapest.prices.get(one.price)
+        least = found.least.get(one.name)
+        rows.append([
+            one.name, f"{value:g}", "given" if least is None else f"{least:g}",
+            "–" if price is None else f"{price:g}",
+            "–" if price is None else count(price * value),
+        ])  # fmt: skip
+    why = "Nothing that passes the screen is cheaper: no setting can be below its least."
+    if not found.is_least:
+        why = "The least values did not do together: the busiest station got more until they did."
+    show("The cheapest deployment", columns, rows, f"{count(found.cost)} a month. {why}")
+
+
+def show_bounds(bounds: Bounds) -> None:
+    """Utilisation law and backlog, without any simulation."""
+    columns = [Column("station", figure=False), Column("can do a second"), Column("mean load"),
+               Column("busiest minute"), Column("longest wait, at least")]  # fmt: skip
+    rows = (
+        [row.station, three_digits(row.per_s), share(row.mean_load), share(row.peak_load),
+         span(row.backlog_s)]
+        for row in bounds.rows
+    )  # fmt: skip
+    show("Operational bounds, first attempts in expectation", columns, rows)
+
+
+def show_next(found: Plan) -> None:
+    columns = [Column("demand"), Column("breaks", figure=False), Column("busiest", figure=False),
+               Column("busiest minute")]  # fmt: skip
+    rows = (
+        [f"{one.demand - 1:+.0%}", "; ".join(one.broken) or "nothing", one.station,
+         share(one.load)]
+        for one in found.breaks_next
+    )  # fmt: skip
+    show("What breaks next", columns, rows, "By the screen: one seed and the fluid model.")
+
+
+def _said(asked: Asked, found: Plan) -> Iterator[str]:
+    yield ""
+    yield f"Bottleneck: {found.bounds.bottleneck.sentence}."
+    done, collapses = len(found.confirmed.replications), found.confirmed.collapses
+    low, high = found.confirmed.collapse()
+    yield (
+        f"Confirmed by {done} of {found.wanted} replications: {collapses} collapsed; probability "
+        f"between {share(low)} and {share(high)} (95 %)."
+    )
+    if done < found.wanted:
+        yield "  Time ran out before all of them: give a longer --max-wall."
+    cliff = found.cliff
+    if cliff.at is None:
+        yield f"Cliff: the fluid model collapses at no {cliff.setting} below {cliff.chosen:g}."
+    else:
+        away = cliff.chosen - cliff.at
+        yield (
+            f"Cliff: {cliff.setting} collapses at {cliff.at:.4g} by the fluid model, {away:.4g} "
+            f"({share(away / cliff.chosen)}) below the plan; chance makes it collapse earlier."
+        )
+    if cliff.demand is not None:
+        yield f"An objective breaks above {cliff.demand:.2f} times the demand (screened)."
+    for warning in found.warnings:
+        yield f"Simulation and bound disagree: {warning}."
+    yield (
+        f"{found.screened} deployments screened, {found.simulated} replications simulated in "
+        f"{span(found.wall_s)}; model {asked.model_file}"
+    )

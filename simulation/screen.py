@@ -1,0 +1,161 @@
+"""Screening: would this deployment do? The fluid first, then the stretch of the wave that decides.
+
+A short wave is simulated whole, on a few seeds. Of a long one only the stretch that holds every
+step's busiest minute is: what builds up over hours (backlogs, people lost) is the fluid's to say,
+and its word is only taken for a no. So a screened yes is a candidate, which full-size replications
+have to confirm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from simulation.demand import demand_of
+from simulation.deployment import Deployment
+from simulation.fluid import Fluid, fluid_of
+from simulation.projection import Projection
+from simulation.replication import Question, Replication, replicate
+from workload.errors import InvalidRunError
+from workload.objective import Answer, Objective, judge
+
+#: A wave of at most so many seconds and people is simulated whole.
+SHORT_S: Final = 3600.0
+FEW: Final = 60_000
+SEEDS: Final = 3
+#: Seconds around the busiest minute that are simulated of a longer one.
+BEFORE_S: Final = 900.0
+AFTER_S: Final = 120.0
+
+
+@dataclass
+class Clock:
+    """Wall-clock seconds that a search may take; `check` raises InvalidRunError beyond them."""
+
+    most_s: float
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def left_s(self) -> float:
+        return self.most_s - self.spent_s
+
+    def check(self, _: float = 0.0) -> None:
+        """Takes the share that is done, so that it can stand for a progress callback."""
+        if self.left_s <= 0:
+            raise InvalidRunError(
+                f"no answer within {self.most_s:g} s of wall-clock time: give a longer --max-wall, "
+                "a shorter --window or fewer settings to look for (--fixed)"
+            )
+
+
+def objectives_broken(
+    objectives: Sequence[Objective], question: Question, runs: Sequence[Replication]
+) -> tuple[str, ...]:
+    """Objectives that these replications miss; what they can't judge they do not miss.
+
+    A probability of collapse is missed when the share of them that collapses is not below it.
+    """
+    facts = Projection(question, tuple(runs))
+
+    def missed(objective: Objective) -> bool:
+        if objective.kind == "collapse":
+            return facts.collapses / len(runs) >= objective.limit
+        return judge(objective, facts).answer is Answer.MISSED
+
+    return tuple(one.text for one in objectives if missed(one))
+
+
+def fluid_broken(objectives: Sequence[Objective], found: Fluid) -> tuple[str, ...]:
+    """Objectives that the flows alone break."""
+    waits = {"identity": "registry_client", "mail": "mail_sender"}
+
+    def missed(objective: Objective) -> bool:
+        if objective.kind == "collapse":
+            return found.collapses
+        if objective.kind == "backlog":
+            return found.longest_wait_s[waits[objective.subject]] >= objective.limit
+        if objective.kind == "success":
+            return found.success[objective.subject] <= objective.limit
+        return found.latency(objective.subject, objective.quantile) >= objective.limit
+
+    return tuple(one.text for one in objectives if missed(one))
+
+
+@dataclass
+class Screen:
+    """Answers for one question, by deployment and demand; every answer is given once.
+
+    ``simulated``: how many replications it has run; ``screened``: how many answers it gave.
+    """
+
+    question: Question
+    clock: Clock
+    simulated: int = 0
+    _known: dict[tuple[str, float], tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def screened(self) -> int:
+        return len(self._known)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the wave is short enough to be simulated from end to end."""
+        few = demand_of(self.question).people <= FEW
+        return few and self.question.window_length_s <= SHORT_S
+
+    def broken(self, deployment: Deployment, demand: float = 1.0) -> tuple[str, ...]:
+        """Objectives that are missed at ``demand`` times the people; () is a candidate."""
+        key = (repr(deployment), demand)
+        if key not in self._known:
+            self.clock.check()
+            self._known[key] = self._judge(self.asked(deployment, demand))
+        return self._known[key]
+
+    def asked(self, deployment: Deployment, demand: float = 1.0) -> Question:
+        """The question, of a deployment and ``demand`` times the people."""
+        question, bending = self.question, self.question.bending
+        if demand != 1.0:
+            people = bending.population or question.scenario.curve.population
+            bending = replace(bending, population=people * demand)
+        return replace(question, deployment=deployment, bending=bending, replications=1)
+
+    def _judge(self, question: Question) -> tuple[str, ...]:
+        objectives = question.scenario.objectives
+        found = fluid_broken(objectives, fluid_of(question))
+        if found:
+            return found
+        if self.is_whole:
+            seeds = range(question.scenario.seed, question.scenario.seed + SEEDS)
+            runs = [replicate(question, seed, self.clock.check) for seed in seeds]
+        else:
+            here = [one for one in objectives if one.kind in ("latency", "success")]
+            if not here:
+                return ()
+            objectives = tuple(here)
+            question = busiest_stretch(question)
+            runs = [replicate(question, question.scenario.seed, self.clock.check)]
+        self.simulated += len(runs)
+        return objectives_broken(objectives, question, runs)
+
+
+def busiest_stretch(question: Question) -> Question:
+    """The question of the stretch that holds the busiest minute, and those of steps close to it."""
+    demand = demand_of(question)
+    width = max(1, round(60.0 / demand.cell_s))
+    minutes = [np.convolve(row, np.ones(width))[: len(row)] for row in demand.first]
+    busiest = int(np.argmax(sum(minutes))) * demand.cell_s
+    peaks = [int(np.argmax(minute)) * demand.cell_s for minute in minutes]
+    close = [at for at in peaks if abs(at - busiest) <= BEFORE_S]
+    speed, (start, end) = question.bending.speed, question.bending.window_s
+    low = max(start, start + (min(busiest, *close) - BEFORE_S) * speed)
+    high = min(end, start + (max(busiest, *close) + AFTER_S) * speed)
+    bending = replace(question.bending, window_s=(low, high))
+    return replace(question, bending=bending, horizon_s=(high - low) / speed)
