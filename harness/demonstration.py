@@ -50,8 +50,11 @@ def demonstrate(
         replications=replications,
     )
     people = float(scenario.curve.expected(0.0, opening_s))
-    say("", f"projecting the first {span(opening_s)} of the opening, up to the identity check: {people:,.0f} people, "
-        f"{replications} times, on the deployment `{DEPLOYMENT}`")  # fmt: skip
+    say(
+        "",
+        f"projecting the first {span(opening_s)} of the opening, up to the identity check: "
+        f"{people:,.0f} people, {replications} times, on the deployment `{DEPLOYMENT}`",
+    )
     projection = project_with_progress(question)
     asked = Asked(question, Walk(scenario, question.bending), directory / "model.json")
     verdicts = tuple(judged(projection))
