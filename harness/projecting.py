@@ -113,12 +113,13 @@ def fits_at_once(question: Question) -> int:
 
 
 def judged(projection: Projection) -> list[Verdict]:
-    """A verdict on each objective; an uncalibrated step's latency is unknown, and says why."""
-    uncalibrated = projection.question.model.uncalibrated()
+    """A verdict on each objective; of an uncalibrated step it is unknown, and says why."""
+    model = projection.question.model
+    unknown = {"latency": model.uncalibrated(), "success": model.uncalibrated(fewest=1)}
     verdicts = []
     for objective in projection.question.scenario.objectives:
         verdict = judge(objective, projection)
-        if objective.kind == "latency" and objective.subject in uncalibrated:
+        if objective.subject in unknown.get(objective.kind, ()):
             why = "uncalibrated: fewer than 1,000 accepted attempts in the calibration runs"
             verdict = replace(verdict, why=why)
         verdicts.append(verdict)

@@ -83,7 +83,12 @@ class Projection:
         return reduce(lambda a, b: a + b, held) if held else None
 
     def success(self, step: str) -> float:
-        """Share answered of the visits to a step that ended; a `Facts` verb."""
+        """Share answered of the visits to a step that ended; a `Facts` verb.
+
+        NaN for a step that was never measured: its costs are another's, by analogy.
+        """
+        if step in self.question.model.uncalibrated(fewest=1):
+            return math.nan
         held = [found for one in self.replications if (found := one.summary.step(step))]
         answered = sum(one.accepted + one.declined for one in held)
         ended = answered + sum(one.failed for one in held)

@@ -1,5 +1,6 @@
 """A model that was taught part of a journey projects all of it, and says what it was not told."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from simulation.deployment import Deployment
+from simulation.projection import project
 from simulation.replication import Question, finishes_ideally, replicate
 from simulation.service import read_model
 from simulation.world import Order
@@ -57,6 +59,14 @@ def test_by_analogy_is_not_calibrated() -> None:
     assert question.model.uncalibrated() == ("upload_photo", "join_wave")
     assert question.model.calibrated == PARTLY.calibrated
     assert replicate(question, 1).summary.step("join_wave").accepted > 300  # type: ignore[union-attr]
+
+
+def test_how_many_succeed_at_what_was_never_measured_is_unknown() -> None:
+    """All of them do in the simulator, by another step's costs: no evidence of their own."""
+    found = project(asked(wave(*TAUGHT, "join_wave")))
+    assert math.isnan(found.success("join_wave"))
+    assert found.latency("join_wave") is None
+    assert found.success("register") == 1.0
 
 
 def test_a_model_that_knows_every_step_is_left_as_it_is() -> None:
