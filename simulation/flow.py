@@ -19,7 +19,11 @@ from workload.arrivals import ArrivalCurve
 from workload.draws import KNOTS
 from workload.durations import SECOND_NS, Duration
 
-CELL_S: Final = 120.0
+#: A grid has at most so many cells, each of a length that divides an hour, or that hours divide.
+MOST_CELLS: Final = 2400
+CELLS_S: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200, 14_400)
+#: The longest event whose counts are predicted: a year.
+LONGEST_H: Final = 8760.0
 #: Standard normal quantile of 95 %.
 Z95: Final = 1.6448536269514722
 
@@ -28,13 +32,17 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Grid:
-    """Instants CELL_S apart, from 0 to at least ``end_s``."""
+    """Instants ``cell_s`` apart, from 0 to at least ``end_s`` (at most a year)."""
 
     end_s: float
 
     @property
+    def cell_s(self) -> float:
+        return float(next(cell for cell in CELLS_S if cell * MOST_CELLS >= self.end_s))
+
+    @property
     def at_s(self) -> Counts:
-        return np.arange(math.ceil(self.end_s / CELL_S) + 1, dtype=np.float64) * CELL_S
+        return np.arange(math.ceil(self.end_s / self.cell_s) + 1, dtype=np.float64) * self.cell_s
 
     def read(self, counts: Counts, hours: Sequence[float]) -> Counts:
         """Cumulative counts at these hours."""
@@ -67,7 +75,7 @@ def demand(
     return found
 
 
-def queue(arrived: Counts, per_s: float) -> Counts:
+def queue(arrived: Counts, per_s: float, grid: Grid) -> Counts:
     """Cumulative departures of a queue that serves at most ``per_s`` (infinite: no queue).
 
     D(t) = min over s <= t of A(s) + rate x (t - s): the reflection of a queue at empty (Kleinrock,
@@ -75,7 +83,7 @@ def queue(arrived: Counts, per_s: float) -> Counts:
     """
     if not math.isfinite(per_s):
         return arrived
-    served = per_s * CELL_S * np.arange(len(arrived), dtype=np.float64)
+    served = per_s * grid.at_s
     return np.asarray(served + np.minimum.accumulate(arrived - served))
 
 
@@ -87,14 +95,14 @@ class Kernel:
     spectrum: NDArray[np.complex128]
 
     @classmethod
-    def of(cls, early: Counts) -> Kernel:
+    def of(cls, early: Counts, grid: Grid) -> Kernel:
         """``early`` is E[(x - pause)+] at the grid's instants.
 
         Who comes in a cell comes evenly within it, so that by the n-th instant a share
-        (early[j] - early[j - 1]) / CELL_S of those of j cells ago has gone on.
+        (early[j] - early[j - 1]) / cell of those of j cells ago has gone on.
         """
         size = 1 << (2 * len(early) - 1).bit_length()
-        return cls(size, np.fft.rfft(np.diff(early) / CELL_S, size))
+        return cls(size, np.fft.rfft(np.diff(early) / grid.cell_s, size))
 
     def after(self, counts: Counts) -> Counts:
         """Cumulative counts after the pause."""

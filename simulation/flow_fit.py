@@ -82,7 +82,7 @@ class Journeying:
     @classmethod
     def of(cls, grid: Grid, registered: Counts, pauses: Mapping[str, Duration]) -> Journeying:
         def before(step: str) -> Kernel:
-            return Kernel.of(early_of(pauses.get(step, constant(0.0)), grid.at_s))
+            return Kernel.of(early_of(pauses.get(step, constant(0.0)), grid.at_s), grid)
 
         mailed = before("verify_email").after(registered)
         asked = before("submit_identity").after(mailed)
@@ -93,7 +93,7 @@ class Journeying:
     def verified(self, fit: Fit) -> Counts:
         """Cumulative identities verified, and known to their owners."""
         came = fit.email_share * fit.identity_share * self.asked
-        return self.awaiting.after(queue(came, fit.registry_per_s))
+        return self.awaiting.after(queue(came, fit.registry_per_s, self.grid))
 
     def uploaded(self, verified: Counts) -> Counts:
         """Cumulative uploads of these who were verified."""
@@ -102,7 +102,7 @@ class Journeying:
     def joined(self, uploaded: Counts, share: float, median_s: float, sigma: float) -> Counts:
         """Cumulative joined, of these who uploaded."""
         early = early_of_lognormal(median_s, sigma, self.grid.at_s)
-        return share * Kernel.of(early).after(uploaded)
+        return share * Kernel.of(early, self.grid).after(uploaded)
 
     def walk(self, fit: Fit) -> dict[str, Counts]:
         """Cumulative counts of every measure."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from simulation.flow import LONGEST_H
 from workload.errors import Fault, InputError
 from workload.scenario import Scenario
 from workload.scenario_parts import COUNTS
@@ -96,6 +97,8 @@ def checked(subject: str, rows: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
     for before, after in pairwise(held):
         if after.hours <= before.hours:
             faults.append(Fault("hours", after.hours, f"must come after {before.hours:g}"))
+    if held and held[-1].hours > LONGEST_H:
+        faults.append(Fault("hours", held[-1].hours, f"at most {LONGEST_H:g}: a year"))
     for measure in COUNTS:
         told = [(one.hours, one.count(measure)) for one in held if one.count(measure) >= 0]
         for (_, fewer), (hours, count) in pairwise(told):

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from simulation.backtest import journeying
 from simulation.deployment import Deployment
 from simulation.flow import (
-    CELL_S,
     Grid,
     Kernel,
     demand,
@@ -39,8 +38,8 @@ def test_demand_passes_through_what_was_counted() -> None:
     assert np.all(np.diff(found) >= 0)
     shape = curve.expected(0.0, grid.at_s)
     inside = grid.at_s <= HOUR
-    assert found[inside] == pytest.approx(shape[inside] / shape[30] * 10_000)
-    assert found[-1] - 12_000 == pytest.approx(HOUR * 2000 / (shape[90] - shape[30]), rel=0.01)
+    assert found[inside] == pytest.approx(shape[inside] / shape[360] * 10_000)
+    assert found[-1] - 12_000 == pytest.approx(HOUR * 2000 / (shape[1080] - shape[360]), rel=0.01)
 
 
 def test_demand_that_the_curve_does_not_bring_comes_evenly() -> None:
@@ -51,12 +50,12 @@ def test_demand_that_the_curve_does_not_bring_comes_evenly() -> None:
     assert grid.read(found, [1, 2, 3]).tolist() == pytest.approx([100, 150, 200])
 
 
-def served_cell_by_cell(arrived: NDArray[np.float64], per_s: float) -> list[float]:
+def served_cell_by_cell(arrived: NDArray[np.float64], per_s: float, cell_s: float) -> list[float]:
     """The oracle: a backlog that is worked off, cell by cell."""
     backlog, done = 0.0, [0.0]
     for more in np.diff(arrived):
         backlog += more
-        served = min(backlog, per_s * CELL_S)
+        served = min(backlog, per_s * cell_s)
         backlog -= served
         done.append(done[-1] + served)
     return done
@@ -65,11 +64,12 @@ def served_cell_by_cell(arrived: NDArray[np.float64], per_s: float) -> list[floa
 def test_a_queue_is_never_idle_while_somebody_waits() -> None:
     """Against a loop over the backlog, through a day of ups and downs."""
     luck = np.random.default_rng(4)
-    arrived = np.concatenate(([0.0], np.cumsum(luck.exponential(400, 720))))
-    found = queue(arrived, 3.4)
-    assert found.tolist() == pytest.approx(served_cell_by_cell(arrived, 3.4))
+    arrived = np.concatenate(([0.0], np.cumsum(luck.exponential(400, 1440))))
+    grid = Grid(24 * HOUR)
+    found = queue(arrived, 6.8, grid)
+    assert found.tolist() == pytest.approx(served_cell_by_cell(arrived, 6.8, grid.cell_s))
     assert found[-1] < arrived[-1]
-    assert queue(arrived, np.inf).tolist() == arrived.tolist()
+    assert queue(arrived, np.inf, grid).tolist() == arrived.tolist()
 
 
 @pytest.mark.parametrize("pause", [constant(3000.0), exponential(5000.0), lognormal(4000, 20_000)])
@@ -77,7 +77,7 @@ def test_a_pause_delays_people_as_engines_draw_it(pause: object) -> None:
     """Against 200,000 people who come evenly in the first hour and draw their pauses."""
     grid = Grid(24 * HOUR)
     arrived = np.minimum(grid.at_s / HOUR, 1.0)
-    found = Kernel.of(early_of(pause, grid.at_s)).after(arrived)  # type: ignore[arg-type]
+    found = Kernel.of(early_of(pause, grid.at_s), grid).after(arrived)  # type: ignore[arg-type]
     luck = np.random.default_rng(11)
     knots = pause.table() / 1e9  # type: ignore[attr-defined]
     drawn = np.interp(luck.random(200_000), np.linspace(0, 1, len(knots)), knots)
@@ -120,3 +120,12 @@ def test_the_flow_of_a_nation_is_what_the_simulator_walks() -> None:
         for measure, counts in flow.items():
             told = people.grid.read(counts, [hours])[0]
             assert walked[hours][measure] * 100 == pytest.approx(told, rel=0.03), (hours, measure)
+
+
+@pytest.mark.parametrize("hours", [0.01, 1, 3.5, 24, 65, 300, 8760])
+def test_a_grid_is_fine_and_small_whatever_the_event_lasts(hours: float) -> None:
+    """Whole hours fall on it, up to four hours a cell for a year."""
+    grid = Grid(hours * HOUR)
+    assert 30 <= len(grid.at_s) <= 2402
+    assert grid.at_s[-1] >= hours * HOUR > grid.at_s[-2]
+    assert HOUR % grid.cell_s == 0 or grid.cell_s % HOUR == 0

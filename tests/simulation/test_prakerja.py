@@ -43,13 +43,13 @@ def test_the_funnel_of_a_reading_in_expectation(reading: str) -> None:
     came = scenario.curve.expected(0.0, grid.at_s)
     people = replace(
         journeying(scenario, of_reading(scenario)),
-        registered=Kernel.of(early_of(pauses["register"], grid.at_s)).after(came),
+        registered=Kernel.of(early_of(pauses["register"], grid.at_s), grid).after(came),
     )
     people = type(people).of(grid, people.registered, pauses)
     identity = stays(scenario, "submit_identity") * (1 - scenario.people.mistyped)
     counts = people.walk(Fit("known", stays(scenario, "verify_email"), identity, math.inf))
     uploaded = people.uploaded(counts["identity_verified"])
-    joining = Kernel.of(early_of(pauses["join_wave"], grid.at_s))
+    joining = Kernel.of(early_of(pauses["join_wave"], grid.at_s), grid)
     counts["joined"] = stays(scenario, "join_wave") * joining.after(uploaded)
     counts["registered"] = people.registered
     wanted = published(scenario, 65)

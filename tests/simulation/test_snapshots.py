@@ -69,6 +69,11 @@ def test_counts_never_fall_and_hours_ascend(tmp_path: Path) -> None:
     assert "joined at 6 h = 8.0: counts are cumulative: at least the 9 of before" in told
 
 
+def test_an_event_lasts_a_year_at_most(tmp_path: Path) -> None:
+    told = refusal(written(tmp_path, "hours,registered\n5,100\n1e9,200\n"))
+    assert "hours = 1000000000.0: at most 8760" in told
+
+
 def test_columns_are_named(tmp_path: Path) -> None:
     told = refusal(written(tmp_path, "hour,registered,registered\n1,2,3\n"))
     assert "column = 'hour': write some of hours, registered" in told
