@@ -20,6 +20,7 @@ VERBS = (
     "simulate",
     "knee",
     "plan",
+    "cliff",
     "verify",
     "backtest",
     "audit",

@@ -215,8 +215,13 @@ def disagreements(
         simulated = stations.get(row.station)
         if simulated is None or row.station in ("connection_pool", "waiting_room"):
             continue
-        offered = row.mean_load * come_s / horizon_s
-        busy = float(simulated["utilisation"])
+        # A station's utilisation counts until it was last empty, its load while people come.
+        active_s = min(float(simulated["drained_at_h"]) * 3600, horizon_s)
+        busy = float(simulated["utilisation"]) * active_s / come_s
+        offered = row.mean_load
+        quota = bounds.of("registry_quota")
+        if row.station == "registry_client" and quota:
+            offered = max(offered, quota.mean_load)
         if abs(busy - offered) > APART * offered + FLOOR:
             more = "more" if busy > offered else "less"
             found.append(

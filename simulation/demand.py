@@ -73,15 +73,15 @@ def demand_of(question: Question) -> Demand:
     edges = bending.window_s[0] + np.arange(cells + 1) * cell_s * bending.speed
     ends = np.minimum(edges, bending.window_s[1])
     arrivals = np.asarray(scenario.curve.expected(ends[:-1], ends[1:])) * bending.thin
-    flow, rows, stays = arrivals, [], 1.0
+    flow, rows = arrivals, []
     for step in scenario.journey.steps:
-        stay = 1.0 - step.drop_out
         kernel = _kernel(step, question, cell_s, cells)
-        flow = np.maximum(oaconvolve(flow * stay, kernel)[:cells], 0.0)
-        stays *= stay
+        flow = np.maximum(oaconvolve(flow * (1.0 - step.drop_out), kernel)[:cells], 0.0)
         rows.append(flow)
     people = float(arrivals.sum())
-    finish = people * stays * (1.0 - scenario.people.mistyped)
+    # Of those who come too late to be through by the horizon nobody expects it.
+    arrive = (1.0 - question.deployment.mail_loss) ** sum(map(needs_mail, scenario.journey.steps))
+    finish = float(flow.sum()) / max(arrive, 1e-12) * (1.0 - scenario.people.mistyped)
     return Demand(cell_s, arrivals, np.asarray(rows), people, finish)
 
 

@@ -18,8 +18,8 @@ from simulation.bounds import Bounds, bounds_of, disagreements
 from simulation.deployment import Deployment
 from simulation.fluid import fluid_of
 from simulation.projection import Projection
-from simulation.replication import Question, Replication, replicate
-from simulation.screen import Clock, Screen, objectives_broken
+from simulation.replication import Question, Replication
+from simulation.screen import Clock, Screen, objectives_broken, replicate_in_time
 from simulation.search import (
     CLOSE,
     SETTINGS,
@@ -37,6 +37,8 @@ from workload.errors import InvalidRunError
 
 SCHEMA_NAME: Final = "surge/plan/1"
 GROWTH: Final = (1.1, 1.25, 1.5)
+#: Times the demand beyond which nobody looks for what breaks.
+MOST_DEMAND: Final = 64.0
 #: Seconds of wall-clock time that are kept for a look at what breaks next.
 ASIDE_S: Final = 30.0
 
@@ -162,9 +164,12 @@ def find_plan(
     if broken:
         raise impossible(screen.asked(ample), broken, searched)
     least: dict[str, float] = {}
-    for number, setting in enumerate(searched):
-        tell(0.02 + 0.2 * number / len(searched), f"least {setting.name}")
-        least[setting.name] = least_of(screen, ample, setting)
+    tell(0.02, "the least of each setting")
+    with ThreadPoolExecutor(max_workers=2) as two:
+        found = two.map(lambda setting: least_of(screen, ample, setting), searched)
+        for setting, value in zip(searched, found, strict=True):
+            least[setting.name] = value
+            tell(0.02 + 0.2 * len(least) / len(searched), f"{setting.name} {value:g}")
     chosen = with_values(ample, least)
     tell(0.25, "all of them together")
     chosen, is_least = enough(screen, chosen, searched)
@@ -228,7 +233,7 @@ def _replicate(
     first = asked.scenario.seed
     found = {run.seed: run for run in runs}
     seeds = [seed for seed in range(first, first + upto) if seed not in found]
-    futures = [pool.submit(replicate, asked, seed, stop.check) for seed in seeds]
+    futures = [pool.submit(replicate_in_time, asked, seed, stop) for seed in seeds]
     late = None
     for future in as_completed(futures):
         try:
@@ -273,15 +278,15 @@ def _cliff(
 
 
 def _demand_that_breaks(screen: Screen, chosen: Deployment) -> float | None:
-    """The factor of the demand above which an objective breaks, by the screen, within 2 %."""
-    low, high = 1.0, 1.0
-    while not screen.broken(chosen, high):
+    """The factor of the demand above which the fluid sees an objective missed, within 1 %."""
+    low, high = 1.0, 2.0
+    while not screen.flows_break(chosen, high):
         low, high = high, high * 2
-        if high > 64 or screen.clock.left_s < ASIDE_S / 2:
+        if high > MOST_DEMAND:
             return None
-    while high / low > 1.02 and screen.clock.left_s > ASIDE_S / 2:
+    while high / low > CLOSE:
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if screen.broken(chosen, middle) else (middle, high)
+        low, high = (low, middle) if screen.flows_break(chosen, middle) else (middle, high)
     return low
 
 

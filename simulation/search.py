@@ -129,40 +129,41 @@ def _proof(objective: Objective, question: Question, bounds: Bounds) -> str:
 
 
 def least_of(screen: Screen, ample: Deployment, setting: Setting) -> float:
-    """The least value of a setting that passes the screen while all others are ample."""
+    """The least value of a setting that passes the screen while all others are ample.
 
-    def passes(value: float) -> bool:
-        return not screen.broken(with_values(ample, {setting.name: value}))
+    The fluid finds the least that it can't deny; what is simulated starts there.
+    """
+
+    def with_value(value: float) -> Deployment:
+        return with_values(ample, {setting.name: value})
 
     high = float(getattr(ample, setting.name))
-    if setting.name == "registry_quota_per_s":
-        return _least_share(passes, high)
-    low = 0.0
-    while high - low > 1:
-        # What is needed is mostly far below what is ample: a geometric middle finds it sooner.
-        middle = float(min(max(round(math.sqrt(max(low, 1.0) * high)), low + 1), high - 1))
-        if passes(middle):
-            high = middle
-        else:
-            low = middle
-    return high
+    whole = setting.name != "registry_quota_per_s"
+    low = 0.0 if whole else high / 1024
+    value = _bisect(lambda one: not screen.flows_break(with_value(one)), low, high, whole)[1]
+    if screen.broken(with_value(value)):
+        value = _bisect(lambda one: not screen.broken(with_value(one)), value, high, whole)[1]
+    return value
 
 
-def _least_share(passes: Callable[[float], bool], high: float) -> float:
-    low = high
-    while passes(low):
-        high, low = low, low / 2
-        if low < 1e-3:
-            return high
-    while high / low > CLOSE:
-        middle = rounded_up(math.sqrt(low * high))
-        if not low < middle < high:
+def _bisect(
+    passes: Callable[[float], bool],
+    low: float,
+    high: float,
+    whole: bool,  # noqa: FBT001
+) -> tuple[float, float]:
+    """(largest that fails, least that passes) between a low that fails and a high that passes.
+
+    What is needed is mostly far below what is ample: a geometric middle finds it sooner.
+    """
+    while (high - low > 1) if whole else (high / low > CLOSE):
+        middle = math.sqrt(max(low, 1.0) * high) if whole else rounded_up(math.sqrt(low * high))
+        if whole:
+            middle = float(min(max(round(middle), low + 1), high - 1))
+        elif not low < middle < high:
             break
-        if passes(middle):
-            high = middle
-        else:
-            low = middle
-    return high
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return low, high
 
 
 def rounded_up(value: float) -> float:
@@ -174,19 +175,36 @@ def rounded_up(value: float) -> float:
 def enough(
     screen: Screen, chosen: Deployment, searched: tuple[Setting, ...]
 ) -> tuple[Deployment, bool]:
-    """Raised until it passes the screen; whether it did as it stood."""
-    broken, is_least = screen.broken(chosen), True
+    """Raised until it passes the screen, and trimmed again; whether it passed as it stood."""
+    broken, least = screen.broken(chosen), chosen
     while broken:
-        is_least = False
         chosen = raised(screen, chosen, broken, searched)
         broken = screen.broken(chosen)
-    return chosen, is_least
+    for setting in sorted(searched, key=lambda one: -chosen.prices.get(one.price, 0.0)):
+        low, high = (float(getattr(one, setting.name)) for one in (least, chosen))
+        chosen = _trimmed(screen, chosen, setting, low, high)
+    return chosen, chosen == least
+
+
+def _trimmed(
+    screen: Screen, chosen: Deployment, setting: Setting, low: float, high: float
+) -> Deployment:
+    """With as little of a setting, from ``low`` on, as still passes while the others stay."""
+
+    def passes(value: float) -> bool:
+        return not screen.broken(with_values(chosen, {setting.name: value}))
+
+    if low < high:
+        whole = setting.name != "registry_quota_per_s"
+        value = low if passes(low) else _bisect(passes, low, high, whole)[1]
+        chosen = with_values(chosen, {setting.name: value})
+    return chosen
 
 
 def raised(
     screen: Screen, chosen: Deployment, broken: tuple[str, ...], searched: tuple[Setting, ...]
 ) -> Deployment:
-    """A notch more of what the missed objectives wait for, else of the busiest station."""
+    """A notch more of all that the missed objectives wait for, else of the busiest station's."""
     bounds = bounds_of(screen.asked(chosen))
     waits = [
         name
@@ -195,16 +213,19 @@ def raised(
         for name in QUEUES[one.subject]
     ]
 
-    def strain(setting: Setting) -> tuple[bool, float]:
+    def load(setting: Setting) -> float:
         rows = [row for name in setting.stations if (row := bounds.of(name))]
-        load = max((row.peak_load for row in rows), default=0.0)
-        return any(name in waits for name in setting.stations), load
+        return max((row.peak_load for row in rows), default=0.0)
 
     if not searched:
         fault = Fault("objectives", list(broken), "free a setting: leave out one of --fixed")
         raise InputError("no deployment can meet these objectives (nothing is free)", [fault])
-    worst = max(searched, key=strain)
-    have = float(getattr(chosen, worst.name))
-    quota = worst.name == "registry_quota_per_s"
-    value = rounded_up(have * 1.02) if quota else max(have + 1, math.ceil(have * 1.05))
-    return with_values(chosen, {worst.name: value})
+    awaited = [one for one in searched if any(name in waits for name in one.stations)]
+    notches = {}
+    for setting in awaited or [max(searched, key=load)]:
+        have = float(getattr(chosen, setting.name))
+        quota = setting.name == "registry_quota_per_s"
+        notches[setting.name] = (
+            rounded_up(have * 1.02) if quota else max(have + 1, math.ceil(have * 1.05))
+        )
+    return with_values(chosen, notches)
