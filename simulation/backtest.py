@@ -218,17 +218,11 @@ def _told(
     for n, snapshot in enumerate((*early, *later)):
         for measure in MEASURES:
             others = np.asarray([one[measure][n] for one in tried])
-            low, high = np.quantile(others, [0.025, 0.975]) if len(others) else (math.nan,) * 2
-            rows.append(
-                Prediction(
-                    snapshot.hours,
-                    measure,
-                    snapshot.count(measure),
-                    float(central[measure][n]),
-                    float(low),
-                    float(high),
-                )
-            )
+            predicted = float(central[measure][n])
+            low, high = (float(bound) for bound in np.quantile(others, [0.025, 0.975]))
+            published = snapshot.count(measure)
+            low, high = min(low, predicted), max(high, predicted)  # it holds what it is around
+            rows.append(Prediction(snapshot.hours, measure, published, predicted, low, high))
     cut = len(early) * len(MEASURES)
     return Told(fit, tuple(rows[:cut]), tuple(rows[cut:]))
 
