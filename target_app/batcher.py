@@ -113,6 +113,10 @@ class WriteBatcher:
             except UnavailableError:
                 await asyncio.sleep(RECONNECT_S)
                 continue
+            except Exception:  # a lane that ended would be missed by nobody
+                log.exception("a lane of the batcher could not connect; it tries again")
+                await asyncio.sleep(RECONNECT_S)
+                continue
             self._connected += 1
             try:
                 await self._serve(connection)

@@ -55,16 +55,24 @@ def identity(name: str) -> Row:
 async def batching(
     database: str, notes: Notes, lanes: int = 2, batch_rows: int = 256
 ) -> AsyncIterator[WriteBatcher]:
-    batcher = WriteBatcher(Schema(database).connect, lanes, batch_rows, notes)
+    async with answering(
+        WriteBatcher(Schema(database).connect, lanes, batch_rows, notes)
+    ) as batcher:
+        notes.batches.clear()
+        yield batcher
+
+
+@asynccontextmanager
+async def answering(batcher: WriteBatcher) -> AsyncIterator[WriteBatcher]:
+    """Started, and connected; stopped at the end."""
     batcher.start()
-    while True:
-        try:
-            await batcher.write(VERIFY_EMAIL, (new_name(),))
-            break
-        except UnavailableError:
-            await asyncio.sleep(0.02)
-    notes.batches.clear()
     try:
+        while True:
+            try:
+                await batcher.write(VERIFY_EMAIL, (new_name(),))
+                break
+            except UnavailableError:
+                await asyncio.sleep(0.02)
         yield batcher
     finally:
         await batcher.stop()
@@ -285,3 +293,23 @@ def test_several_processes_may_create_the_tables_at_once(fresh_database_url: str
         return made
 
     assert len(asyncio.run(scene())) == 8
+
+
+def test_a_lane_outlives_a_fault_that_nobody_foresaw(
+    fresh_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its connect raises once, and not what it should: that is logged, and the lane tries again."""
+    tries: list[int] = []
+
+    async def connect() -> Connection:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("no such thing")
+        return await Schema(fresh_database_url).connect()
+
+    async def scene() -> None:
+        async with asyncio.timeout(10), answering(WriteBatcher(connect, 1, 256, Notes())):
+            assert len(tries) == 2
+
+    asyncio.run(scene())
+    assert "no such thing" in caplog.text
