@@ -29,7 +29,7 @@ from simulation.projection import Question, replicate
 from simulation.service import ServiceModel
 from workload.agreement import Agreement, Level, compare
 from workload.history import History
-from workload.manifest import write_json
+from workload.manifest import Bending, write_json
 from workload.scenario import Scenario, scenario_from
 from workload.summary import Summary, summarize
 from workload.visit import Outcome
@@ -45,6 +45,8 @@ PULSE_S: Final = 0.1
 #: Saturated: no more than this share of what was offered is answered, or the core is busier.
 SATURATED: Final = 0.97
 TRIES: Final = 5
+#: Fewest people of a pulse that make batches of more than a few rows.
+FEWEST: Final = 30
 
 Tell = Callable[[str], None]
 
@@ -84,28 +86,35 @@ class Experiment:
 
         Raises RunInvalid when the run says nothing.
         """
-        thin = min(1.0, per_s * seconds / float(self.scenario.curve.expected(0.0, seconds)))
-        return self._drive(name, self.scenario, seconds, thin, PAUSES)
+        return self._drive(name, self.scenario, bent_to(self.scenario, per_s, seconds))
 
-    def pulses(self, name: str) -> Run:
-        """Drive the same people in pulses, without pauses; RunInvalid as in `measure`."""
+    def pulses(self, name: str, lowest_per_s: float) -> Run:
+        """Drive the same people in pulses, without pauses; RunInvalid as in `measure`.
+
+        Their mean is no higher than the lowest steady level.
+        """
         design = self.design
-        scenario = pulsed(self.scenario, design.pulse, design.pulse_every_s, design.level_s)
-        return self._drive(name, scenario, design.level_s, 1.0, 0.0)
+        people = min(design.pulse, max(FEWEST, round(lowest_per_s * design.pulse_every_s)))
+        scenario = pulsed(self.scenario, people, design.pulse_every_s, design.level_s)
+        return self._drive(name, scenario, Bending((0.0, design.level_s), pauses=0.0))
 
-    def _drive(
-        self, name: str, scenario: Scenario, seconds: float, thin: float, pauses: float
-    ) -> Run:
+    @property
+    def next_seed(self) -> int:
+        """The seed of the next level: each has visitors of its own."""
+        return self.scenario.seed + self._levels + 1
+
+    def _drive(self, name: str, scenario: Scenario, bending: Bending) -> Run:
+        scenario = scenario.with_seed(self.next_seed)
         self._levels += 1
-        scenario = scenario.with_seed(self.scenario.seed + self._levels)
         result = drive(
             CampaignPlan(
                 scenario=scenario,
                 target=self.stack.service,
                 run_dir=self.directory / name,
-                window_s=(0.0, seconds),
-                thin=thin,
-                pauses=pauses,
+                window_s=bending.window_s,
+                thin=bending.thin,
+                population=bending.population,
+                pauses=bending.pauses,
                 drain_s=DRAIN_S,
                 cores=tuple(self.stack.placement.generator) if self.stack.placement else (),
                 admin_token=self.stack.admin_token,
@@ -144,6 +153,18 @@ class Experiment:
                 return run, most
             per_s *= 1.15
         raise RunInvalid(f"{most:,.0f} answers/s did not saturate the service; is it pinned?")
+
+
+def bent_to(scenario: Scenario, per_s: float, seconds: float) -> Bending:
+    """The scenario's opening, at a mean of ``per_s`` visitors over its first ``seconds``.
+
+    Thinned; or, where more are wanted than come, with the population raised.
+    """
+    share = per_s * seconds / float(scenario.curve.expected(0.0, seconds))
+    if share > 1:
+        population = scenario.curve.population * share
+        return Bending((0.0, seconds), population=population, pauses=PAUSES)
+    return Bending((0.0, seconds), thin=share, pauses=PAUSES)
 
 
 def pulsed(scenario: Scenario, people: int, every_s: float, seconds: float) -> Scenario:
@@ -255,12 +276,13 @@ def verify(
         low_per_s, held_out_per_s = levels_per_s(design, overloaded, saturation, tell)
         low = [_measured(experiment, f"low-{n}", per_s) for n, per_s in enumerate(low_per_s, 1)]
         tell("measuring pulses, to tell warm costs from cold ones")
-        model = calibrate_runs([*low, experiment.pulses("pulses")])
+        pulses = experiment.pulses("pulses", min(low_per_s))
+        model = calibrate_runs([*low, pulses])
         model.write(directory / "model.json")
         held = _held_out(experiment, model, held_out_per_s)
     predicted = _saturation_of(overloaded, scenario, model, design) if overloaded else math.nan
     levels = [level_of([run], [predict_run(run, scenario, model)], held_out=False) for run in low]
-    names = tuple(run.path.name for run in low)
+    names = tuple(run.path.name for run in (*low, pulses))
     agreement = Agreement(names, predicted, saturation, (*levels, held))
     write_json(directory / "agreement.json", agreement.to_json())
     return Findings(directory, model, agreement, tuple(experiment.results))
@@ -292,27 +314,33 @@ def _measured(experiment: Experiment, name: str, per_s: float) -> Run:
 
 
 def _held_out(experiment: Experiment, model: ServiceModel, per_s: float) -> Level:
-    """Predict, write down, then measure, so often as the design says."""
-    design, scenario = experiment.design, experiment.scenario
-    foreseen = _foresee(experiment, model, per_s)
+    """Predict every repeat, write it down, then measure; what was written is what is compared."""
+    design = experiment.design
+    bending = bent_to(experiment.scenario, per_s, design.level_s)
+    first = experiment.next_seed
+    last = read_run(experiment.results[-1].run_dir)
+    foreseen = [
+        predict_run(_like(last, bending, seed), experiment.scenario, model)
+        for seed in range(first, first + design.repeats)
+    ]
     write_json(
         experiment.directory / "prediction.json",
-        {"schema": "surge/prediction/1", "offered_per_s": per_s, "summary": foreseen.to_json()},
+        {
+            "schema": "surge/prediction/1",
+            "offered_per_s": per_s,
+            "runs": [
+                {"seed": seed, "summary": summary.to_json()}
+                for seed, summary in enumerate(foreseen, first)
+            ],
+        },
     )
     names = [f"held-out-{n}" for n in range(1, design.repeats + 1)]
-    runs = [_measured(experiment, name, per_s) for name in names]
-    return level_of(runs, [predict_run(run, scenario, model) for run in runs], held_out=True)
+    return level_of([_measured(experiment, name, per_s) for name in names], foreseen, held_out=True)
 
 
-def _foresee(experiment: Experiment, model: ServiceModel, per_s: float) -> Summary:
-    """The held-out level before it exists: on the luck that its first run will have."""
-    design, last = experiment.design, experiment.results[-1]
-    share = per_s * design.level_s / float(experiment.scenario.curve.expected(0.0, design.level_s))
-    bending = replace(last.manifest.bending, window_s=(0.0, design.level_s), thin=min(1.0, share))
-    run = read_run(last.run_dir)
-    seed = last.manifest.seed + 1
-    like = replace(run, manifest=replace(last.manifest, bending=bending, seed=seed))
-    return predict_run(like, experiment.scenario, model)
+def _like(run: Run, bending: Bending, seed: int) -> Run:
+    """A run that does not exist yet: of the same system, but bent so, and of this seed."""
+    return replace(run, manifest=replace(run.manifest, bending=bending, seed=seed))
 
 
 def _saturation_of(run: Run, scenario: Scenario, model: ServiceModel, design: Design) -> float:

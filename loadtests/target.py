@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from workload.errors import Fault, InputError, InvalidRunError
 
-READY_S: Final = 15.0
+READY_S: Final = 10.0
 ASK_S: Final = 5.0
 AGAIN_S: Final = 0.25
 

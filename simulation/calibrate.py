@@ -66,6 +66,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     """As `calibrate`, of runs that were read already."""
     if not runs:
         raise RecordError("calibration", [Fault("runs", "none", "give at least one run directory")])
+    _same_system(runs)
     held = windows(runs)
     steady = [run for run in runs if run.manifest.bending.pauses > 0] or runs
     lowest = min(steady, key=lambda run: run.offered_per_s)
@@ -114,6 +115,26 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         ),
     )
     return replace(model, commit=_commit(quiet, model))
+
+
+def _same_system(runs: Sequence[Run]) -> None:
+    """RecordError where runs are of different journeys, deployments or machines."""
+
+    def system(run: Run) -> dict[str, Any]:
+        said = run.manifest.capacity
+        sizes = {k: v for k, v in said.items() if isinstance(v, int | float | str)}
+        kept = {k: v for k, v in sizes.items() if "://" not in str(v)}
+        return {"steps": run.history.steps, "machine": run.manifest.machine, **kept}
+
+    first = system(runs[0])
+    faults = [
+        Fault(f"{run.path.name}: {key}", value, f"{runs[0].path.name} has {first.get(key)!r}")
+        for run in runs[1:]
+        for key, value in system(run).items()
+        if first.get(key) != value
+    ]
+    if faults:
+        raise RecordError("calibration: runs of different systems", faults)
 
 
 def _requests(window: Window) -> float:

@@ -20,6 +20,8 @@ from workload.telemetry import Telemetry, read_telemetry
 
 #: Seconds at the start of a run that are not learned from: connections open, caches fill.
 WARM_UP_S: Final = 4.0
+#: Measured sums count as no less than this share of their median.
+LITTLE: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,11 @@ def fit(measured: Sequence[float], causes: Mapping[str, Sequence[float]]) -> Fit
     """
     target = np.asarray(measured, dtype=float)
     matrix = np.column_stack([np.asarray(column, dtype=float) for column in causes.values()])
-    usable = target > 0
-    if not usable.any():
+    if not (target > 0).any():
         return Fit(dict.fromkeys(causes, 0.0), math.nan)
-    matrix, target = matrix[usable] / target[usable, None], np.ones(int(usable.sum()))
+    # What an idle share was taken from may be nothing or less: it still says "little".
+    target = np.maximum(target, LITTLE * np.median(target[target > 0]))
+    matrix, target = matrix / target[:, None], np.ones(len(target))
     size = np.where(matrix.max(axis=0) > 0, matrix.max(axis=0), 1.0)
     found, _ = nnls(matrix / size, target)
     costs = found / size
@@ -137,9 +140,9 @@ def shape_of(buckets: Sequence[tuple[float, float]], mean_s: float, knots: int =
     finite = [(bound, count) for bound, count in buckets if math.isfinite(bound)]
     if not finite or finite[-1][1] <= 0 or mean_s <= 0:
         return Duration((max(mean_s, 0.0),))
-    total = finite[-1][1]
-    bounds = np.array([0.0] + [bound for bound, _ in finite])
-    shares = np.array([0.0] + [count / total for _, count in finite])
+    total = max(count for _, count in buckets)
+    bounds = np.array([0.0] + [bound for bound, _ in finite] + [finite[-1][0]])
+    shares = np.array([0.0] + [count / total for _, count in finite] + [1.0])
     first = int(np.flatnonzero(shares > 0)[0])
     last = int(np.flatnonzero(shares >= 1.0)[0])
     at = np.linspace(0.0, 1.0, knots)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.cli import main
-from harness.experiment import answers_per_s, pulsed
+from harness.experiment import answers_per_s, bent_to, pulsed
 from harness.experiment_design import QUICK, THOROUGH, Design
 from workload.arrivals import peak_minute
 from workload.history import History, Observation
@@ -90,8 +91,28 @@ def test_verify_predicts_before_it_measures_and_prints_the_signed_error(
     assert abs(rows["register", "throughput"]["error"]) < 0.10
     assert abs(rows["await_identity", "throughput"]["error"]) < 0.10
     assert "held out" in printed.err
+    foreseen = json.loads((record / "prediction.json").read_text())["runs"]
+    assert [run["seed"] for run in foreseen] == [
+        json.loads((record / f"held-out-{n}" / "manifest.json").read_text())["seed"]
+        for n in range(1, len(foreseen) + 1)
+    ]
+    median = statistics.median(run["summary"]["steps"]["register"]["p50_s"] for run in foreseen)
+    assert rows["register", "p50_s"]["predicted"] == pytest.approx(median)
     manifest = json.loads((record / "held-out-1" / "manifest.json").read_text())
     assert (record / "prediction.json").stat().st_mtime < manifest["began_unix"] + 1.0
     model = json.loads((record / "model.json").read_text())
     assert "held-out-1" not in model["fitted"]["runs"]
     assert agreement["saturation"]["measured_per_s"] is None
+    assert set(agreement["calibrated_on"]) == set(model["fitted"]["runs"])
+
+
+def test_a_level_is_reached_whatever_the_opening_brings() -> None:
+    """More visitors than the opening brings are had by a larger population, not cut off."""
+    scenario = load_scenario("prakerja-2020")
+    few, many = bent_to(scenario, 100.0, 10.0), bent_to(scenario, 3000.0, 10.0)
+    expected = float(scenario.curve.expected(0.0, 10.0))
+    assert few.thin * expected == pytest.approx(1000.0)
+    assert few.population is None
+    assert many.thin == 1.0
+    raised = scenario.with_population(many.population or 0.0)
+    assert float(raised.curve.expected(0.0, 10.0)) == pytest.approx(30_000.0)

@@ -361,7 +361,7 @@ def test_an_unreachable_target_ends_a_campaign_within_fifteen_seconds(tmp_path: 
     campaign = CampaignPlan(visits(1, 1), "http://127.0.0.1:1", tmp_path / "run")
     with pytest.raises(InvalidRunError, match=r"127\.0\.0\.1:1"):
         run_campaign(campaign)
-    assert 14 < time.monotonic() - began < 15.5
+    assert 9 < time.monotonic() - began < 14
     assert not (tmp_path / "run").exists()
 
 
