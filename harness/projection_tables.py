@@ -120,6 +120,18 @@ def show_collapse(asked: Asked, found: dict[str, Any]) -> None:
         say("  Who was still inside at the horizon that you chose counts as lost.")
     if found["two_peaked"]:
         say("  The outcome has two peaks: no figure here is averaged across both.")
+        show_modes(found)
+
+
+def show_modes(found: dict[str, Any]) -> None:
+    """What the replications lose that collapse, and those that do not."""
+    for name, words in (("collapsed", "that collapse"), ("clean", "that do not")):
+        mode = found["modes"][name]
+        lost = mode["lost"]
+        say(
+            f"  {mode['replications']} {words} lose {share(lost['least'])} to "
+            f"{share(lost['most'])} of the people."
+        )
 
 
 def show_origin(asked: Asked, found: dict[str, Any]) -> None:

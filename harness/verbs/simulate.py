@@ -23,6 +23,9 @@ def add(subparsers: Subparsers) -> None:
         help="a named profile or a TOML file: what answers (this-machine)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="pairs",
         help="a setting of the deployment, such as registry_slots=13; repeatable")  # fmt: skip
+    add("--against", action="append", default=[], metavar="KEY=VALUE",
+        help="also with this changed, on the same luck: a setting of the deployment, of patience "
+        "(attempts, timeout_s, …) or demand; repeatable, needs --replications")  # fmt: skip
     add("--engine", choices=("compiled", "simpy"), default="compiled",
         help="simpy is the readable reference, and slow (compiled)")  # fmt: skip
     add("--replications", metavar="N", default="1", help="seeds N, N+1, …; 59 clean ones show "
@@ -37,6 +40,7 @@ def add(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 objectives met, 1 one missed, 3 one unknown."""
+    from harness.pairing_tables import pair_with_progress, show_pairing
     from harness.projecting import judged, project_with_progress, read_question
     from harness.projection_tables import projection_json, show_projection
     from harness.run_directory import print_json
@@ -50,7 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = judged(projection)
     if arguments.trace:
         write_trace(arguments.trace, projection, verdicts)
+    pairing = None
+    if arguments.against:
+        pairing = pair_with_progress(asked, projection, arguments.against, arguments.executor)
     show_projection(asked, projection, verdicts)
+    if pairing:
+        show_pairing(pairing)
     if arguments.json:
-        print_json(projection_json(asked, projection, verdicts))
+        found = projection_json(asked, projection, verdicts)
+        print_json({**found, "against": pairing.to_json() if pairing else None})
     return exit_code_of(verdicts)
