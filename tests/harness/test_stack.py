@@ -91,12 +91,12 @@ def test_a_part_that_dies_is_named() -> None:
     with Stack() as stack:
         mailbox = next(child for child in stack.children if child.name == "mailbox")
         mailbox.process.kill()
-        mailbox.process.wait(timeout=2)
+        mailbox.process.wait(timeout=10)
         with pytest.raises(RunInvalid, match="mailbox was ended by SIGKILL"):
             stack.check()
 
 
-def test_ctrl_c_stops_all_of_serve_within_5_s() -> None:
+def test_ctrl_c_stops_all_of_serve_within_10_s() -> None:
     """Exit 130, nothing left running, and exactly one line was said on stdout."""
     with serving() as (process, said):
         everybody = family(said["pids"])
@@ -104,20 +104,20 @@ def test_ctrl_c_stops_all_of_serve_within_5_s() -> None:
         assert get(f"{said['service']}/healthz")
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
-        assert time.monotonic() - started < 5
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - started < 10
     assert (process.returncode, out) == (130, "")
     assert "interrupted" in err
-    assert psutil.wait_procs(everybody, timeout=0.5)[1] == []
+    assert psutil.wait_procs(everybody, timeout=2)[1] == []
 
 
 def test_kill_9_of_serve_leaves_no_process() -> None:
-    """The kernel tells every part that its owner is gone; 5 s later there is none."""
+    """The kernel tells every part that its owner is gone; 10 s later there is none."""
     with serving() as (process, said):
         everybody = family(said["pids"])
         process.kill()
         process.wait()
-        alive = psutil.wait_procs(everybody, timeout=5)[1]
+        alive = psutil.wait_procs(everybody, timeout=10)[1]
     assert len(everybody) > len(said["pids"]) > 5
     assert alive == []
 

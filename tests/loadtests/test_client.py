@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -118,7 +119,7 @@ def test_no_answer_in_time_is_a_read_timeout(serve: Serve) -> None:
     server = serve(lambda peer, _: time.sleep(3) if read_request(peer) else None)
     began = time.monotonic()
     assert ask(Client(server.url), within_s=0.2).failure is Outcome.READ_TIMEOUT
-    assert 0.2 <= time.monotonic() - began < 0.5
+    assert 0.2 <= time.monotonic() - began < 2
 
 
 def test_half_an_answer_in_time_is_a_read_timeout(serve: Serve) -> None:
@@ -192,16 +193,20 @@ def test_nothing_is_sent_twice(serve: Serve) -> None:
 
 def test_a_connection_closed_while_idle_is_not_used_again(serve: Serve) -> None:
     """The next request goes out on a fresh one and is answered."""
+    closed = threading.Semaphore(0)
 
     def script(peer: socket.socket, number: int) -> None:
         read_request(peer)
         peer.sendall(OK)
+        peer.shutdown(socket.SHUT_RDWR)
+        closed.release()
 
     server = serve(script)
     client = Client(server.url)
     for _ in range(3):
         assert ask(client).status == 200
-        time.sleep(0.02)  # without the loop: only a look at the socket can find out
+        # Waits without the loop: only a look at the socket can find out.
+        assert closed.acquire(timeout=2)
     assert server.accepted == 3
 
 
@@ -217,8 +222,9 @@ def test_the_loop_forgets_what_closed_while_idle(serve: Serve) -> None:
 
     client = Client(serve(script).url)
     assert ask(client).status == 200
-    gevent.sleep(0.05)
-    time.sleep(0.05)
+    deadline = time.monotonic() + 2
+    while not ended and time.monotonic() < deadline:
+        gevent.sleep(0.05)
     assert ended == [b""]
 
 
@@ -325,7 +331,7 @@ def test_many_visitors_ask_at_once_each_on_a_connection(serve: Serve) -> None:
     visits = [gevent.spawn(ask, client) for _ in range(20)]
     gevent.joinall(visits)
     assert [visit.get() for visit in visits] == [Answer(200, b"ok")] * 20
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 2  # one after the other would take 4 s
     assert server.accepted == 20
 
 

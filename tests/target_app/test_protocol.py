@@ -78,7 +78,7 @@ def test_a_request_that_does_not_end_is_hung_up_on(bytes_sent: bytes) -> None:
         writer.write(bytes_sent)
         began = time.monotonic()
         assert await reader.read() == b""
-        assert 0.1 < time.monotonic() - began < 2
+        assert 0.1 < time.monotonic() - began < 5
         writer.close()
 
     play(scene)
@@ -93,7 +93,7 @@ def test_one_byte_at_a_time_does_not_move_the_deadline() -> None:
             await asyncio.sleep(0.02)
             if reader.at_eof() or writer.transport.is_closing():
                 break
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4  # all those bytes take 5 s
         writer.close()
 
     play(scene)
@@ -116,18 +116,22 @@ def test_a_slow_answer_is_no_late_head() -> None:
         reader, writer = await connect()
         for _ in range(8):
             writer.write(REQUEST)
-            assert 0.05 <= await answered((reader, writer)) < 0.2
+            assert 0.05 <= await answered((reader, writer)) < 1
         writer.close()
 
     play(scene)
 
 
-def test_the_clock_starts_at_the_first_byte_of_each_request() -> None:
+def test_the_clock_starts_at_the_first_byte_of_each_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "RECEIVE_DEADLINE_S", 10.0)
+
     async def scene(connect: Callable[[], Awaitable[Client]]) -> None:
         client = await connect()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         client[1].write(REQUEST)
-        assert await answered(client) < 0.1
+        assert await answered(client) < 0.5
         client[1].close()
 
     play(scene)

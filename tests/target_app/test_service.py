@@ -250,7 +250,7 @@ def test_a_bad_setting_ends_with_one_line_and_exit_2() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_within_two_seconds_even_with_clients(
+def test_it_stops_within_five_seconds_even_with_clients(
     database_url: str, number: signal.Signals
 ) -> None:
     with service(database_url) as running:
@@ -260,7 +260,7 @@ def test_it_stops_within_two_seconds_even_with_clients(
             assert idle.recv(100)
             code, seconds = running.stop(number)
     assert code == 0
-    assert seconds < 2
+    assert seconds < 5
 
 
 @pytest.mark.slow

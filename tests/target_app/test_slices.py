@@ -20,7 +20,7 @@ def busy(seconds: float) -> None:
 def test_slices_are_counted_and_waiting_is_left_out() -> None:
     async def work() -> str:
         busy(0.01)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)
         busy(0.02)
         return "done"
 
@@ -31,8 +31,8 @@ def test_slices_are_counted_and_waiting_is_left_out() -> None:
     result, slices = asyncio.run(measured())
     assert result == "done"
     assert len(slices.durations) == 2
-    assert 0.03 <= sum(slices.durations) < 0.1
-    assert 0.0 < slices.cpu < 0.1, "CPU time, whoever else had the core"
+    assert 0.03 <= sum(slices.durations) < 0.9
+    assert 0.0 < slices.cpu < 0.9, "CPU time, whoever else had the core"
 
 
 def test_an_error_passes_through_and_its_slice_is_counted() -> None:

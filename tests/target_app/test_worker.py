@@ -267,8 +267,8 @@ def test_lost_database_connections_are_survived(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_it_stops_within_two_seconds(site: Site) -> None:
+def test_it_stops_within_five_seconds(site: Site) -> None:
     with site.worker() as process:
         code, seconds = process.stop()
     assert code == 0
-    assert seconds < 2
+    assert seconds < 5

@@ -15,12 +15,12 @@ TWINS = ["registry", "mailbox", "photos"]
 
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_twin_stops_within_two_seconds_and_exits_zero(name: str, number: int) -> None:
+def test_a_twin_stops_within_five_seconds_and_exits_zero(name: str, number: int) -> None:
     """Whichever of the two signals asks it."""
     with running(name, **SECRET) as twin:
         assert twin.call("GET", "/healthz").json == {"status": "alive"}
         code, seconds = twin.stop(number)
-        assert (code, seconds < 2) == (0, True)
+        assert (code, seconds < 5) == (0, True)
 
 
 @pytest.mark.parametrize(
