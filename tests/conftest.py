@@ -1,12 +1,18 @@
 """What every room's tests may use: a real PostgreSQL, and no skip where CI runs."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from harness.database import fresh_database
 from harness.postgres import database
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard: a shell's background job, as CI may be, hands on an ignored SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
