@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.report_runs import words_of, write_projection
 from tests.simulation import upstream_bound
 
 Verb = Callable[..., Any]
@@ -57,9 +58,9 @@ def inline(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_plan_is_as_documented_and_says_what_to_buy(
-    verb: Verb, model_file: Path, scenario: Path, queued: Path, json_faults: Faults
+    verb: Verb, model_file: Path, scenario: Path, queued: Path, tmp_path: Path, json_faults: Faults
 ) -> None:
-    """Exit 0; settings, cost, bounds, verdicts, what breaks next, the cliff."""
+    """Exit 0; settings, cost, bounds, verdicts, what breaks next, the cliff; and in a report."""
     answer = verb(
         "plan", str(scenario), "--model", str(model_file), "--deployment", str(queued),
         "--confirm", "2", "--horizon", "30m", "--json",
@@ -75,6 +76,12 @@ def test_a_plan_is_as_documented_and_says_what_to_buy(
     for words in ("The cheapest deployment", "Operational bounds", "What breaks next",
                   "Bottleneck: registry", "Confirmed by 2 of 2 replications"):  # fmt: skip
         assert words in answer.told
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "plan.json").write_text(json.dumps(found))
+    write_projection(tmp_path / "demo", collapses=0, replications=10)
+    page = words_of(tmp_path / "demo").of["next"]
+    assert f"it costs {found['cost']:,.0f}" in page
+    assert "The cliff" in page
 
 
 def test_a_given_quota_that_is_too_small_exits_2_with_the_proof(
