@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from harness.tables import Column, console, count, say, show, show_verdicts, span
-from loadtests.rundir import CampaignResult
+from loadtests.rundir import CampaignResult, cut_of
 from workload.summary import StepSummary, Summary
 
 SCHEMA_NAME = "surge/load/1"
@@ -42,6 +42,8 @@ def show_result(result: CampaignResult) -> None:
     words = (f"{count(number)} {name.replace('_', ' ')}" for name, number in endings.items())
     shown = ", ".join(words)
     say("", f"{count(result.summary.visits)} visits: {shown or 'none'}")
+    if cut := cut_of(result.manifest):
+        say(f"{count(cut)} attempts were cut by the end of the record: nobody knows their answer")
     show_verdicts(result.verdicts)
     show_validity(result)
 

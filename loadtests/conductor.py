@@ -201,6 +201,7 @@ class Conductor:
             "lasted_s": lasted_s,
             "lag_p50_s": lag_quantile_s(lag, 0.50),
             "lag_p99_s": lag_quantile_s(lag, 0.99),
+            "cut": self._figures.in_flight(),
             "workers": [asdict(tally) for _, tally in tallies],
         }
         write_json(self._directory / RESULT, result)

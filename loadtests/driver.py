@@ -45,7 +45,11 @@ class Letters(Protocol):
 
 @dataclass(frozen=True)
 class World:
-    """All that a visit meets. ``record`` takes each Observation, and how long the answer was."""
+    """All that a visit meets.
+
+    ``begin`` hears of each attempt as it is sent; ``record`` takes its Observation at its end, and
+    how long the answer was. An attempt that is killed in between has no Observation.
+    """
 
     steps: tuple[str, ...]
     itinerary: Itinerary
@@ -55,6 +59,7 @@ class World:
     client: Asks
     mailbox: Letters
     time: Time
+    begin: Callable[[], None]
     record: Callable[[Observation, int], None]
 
 
@@ -99,6 +104,7 @@ def attempt(
         intended = max(intended, now)
     request = world.protocol.request(step, visitor, memory)
     started = time.now()
+    world.begin()
     limits = plan[row + CONNECT], started + time.base + plan[row + TIMEOUT]
     outcome, status, size = exchange(world, step, memory, request, limits)
     ended = time.now()

@@ -13,7 +13,9 @@ class Tally:
     """One worker from run time 0 until now. ``lag``: counts by `pacer.LAG_BOUNDS_S`.
 
     ``window_cpu_s``: CPU seconds while visitors came, 0 until then. ``reason``: why it broke off.
-    ``due``: visitors whom the curve has called for by now, whether they have been sent or not.
+    ``in_flight``: attempts that were sent and have no row yet; when the worker is done, those that
+    the end of the record cut. ``due``: visitors whom the curve has called for by now, whether they
+    have been sent or not.
     """
 
     worker: int
@@ -33,6 +35,7 @@ class Tally:
     involuntary: int
     reason: str = ""
     due: int = 0
+    in_flight: int = 0
 
 
 class Figures:
@@ -82,6 +85,10 @@ class Figures:
             "failures": int(self._sum("failures")),
             "lag_p99_ms": lag_quantile_s(self.lag(), 0.99) * 1e3,
         }
+
+    def in_flight(self) -> int:
+        """Attempts without a row; after the last word of each worker they never get one."""
+        return sum(tally.in_flight for tally in self.tallies.values())
 
     def faults(self, window_s: float) -> list[str]:
         """Why the schedule was not kept, worker by worker."""

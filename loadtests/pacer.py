@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from workload.arrivals import Arrivals
+from workload.history import Observation
+from workload.visit import Outcome
 
 #: Seconds; upper bounds of the buckets of lag, the last one open.
 LAG_BOUNDS_S: Final = (
@@ -44,6 +46,11 @@ class Lag:
         self.counts = [0] * (len(_BOUNDS_NS) + 1)
         self.sum_ns = 0
         self.worst_ns = 0
+
+    def take(self, row: Observation) -> None:
+        """Add an attempt, unless it waited for a mail in vain: then nothing was sent."""
+        if row.outcome != Outcome.NO_MAIL:
+            self.add(row.started - row.intended)
 
     def add(self, lag_ns: int) -> None:
         self.counts[bisect_left(_BOUNDS_NS, lag_ns)] += 1

@@ -29,7 +29,7 @@ from workload.manifest import (
     this_machine,
     write_json,
 )
-from workload.objective import Answer, Verdict, judge
+from workload.objective import Answer, Verdict, judge, unless_cut
 from workload.summary import Summary, summarize
 from workload.telemetry import FILE_NAME, Telemetry, read_telemetry
 
@@ -113,14 +113,20 @@ def finish(
     scenario = orders.load()
     summary = summarize(history, max(manifest.lasted_s, 1e-9), scenario.checkpoints_h)
     facts = MeasuredFacts(summary, _telemetry(run_dir))
-    verdicts = tuple(judge(objective, facts) for objective in scenario.objectives)
+    judged = (judge(objective, facts) for objective in scenario.objectives)
+    verdicts = tuple(unless_cut(one, cut_of(manifest), len(history)) for one in judged)
     manifest.write(run_dir)
     (run_dir / "scenario.toml").write_text(scenario.to_toml(), encoding="utf-8")
-    judged = {"objectives": [verdict.to_json() for verdict in verdicts]}
-    write_json(run_dir / "summary.json", {**summary.to_json(), **judged})
+    objectives = [verdict.to_json() for verdict in verdicts]
+    write_json(run_dir / "summary.json", {**summary.to_json(), "objectives": objectives})
     (run_dir / "junit.xml").write_bytes(junit(manifest, verdicts))
     (run_dir / PROGRESS).unlink(missing_ok=True)
     return CampaignResult(run_dir, manifest, summary, verdicts)
+
+
+def cut_of(manifest: Manifest) -> int:
+    """Attempts that the end of the record cut; none in a record that is older than this count."""
+    return int(manifest.generator.get("cut", 0))
 
 
 def wait_for_recorder(run_dir: Path) -> None:

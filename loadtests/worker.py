@@ -63,6 +63,7 @@ class Worker:
         self._protocol = load_protocol(orders.protocol)
         self._client = Client(orders.target, orders.headers)
         self._arrived = self._ended = self._attempts = self._failures = 0
+        self._sent = self._unsent = 0
         self._reason = ""
         self.over = False
         self._window_cpu_s = 0.0
@@ -102,6 +103,7 @@ class Worker:
             client=self._client,
             mailbox=self._mailbox,
             time=self._clock,
+            begin=self._send,
             record=self._record,
         )
 
@@ -134,10 +136,14 @@ class Worker:
         self._reason = self._reason or f"the generator broke off: {what}"
         gevent.spawn(self.stop)
 
+    def _send(self) -> None:
+        self._sent += 1
+
     def _record(self, row: Observation, size: int) -> None:
         self._attempts += 1
         self._failures += row.outcome not in ANSWERED
-        self._lag.add(row.started - row.intended)
+        self._unsent += row.outcome == Outcome.NO_MAIL
+        self._lag.take(row)
         self._rows.extend(
             (row.visitor, row.step, row.number, row.arrived, row.intended, row.started, row.ended,
              row.outcome, row.status, row.ending)
@@ -188,6 +194,7 @@ class Worker:
             wakeups=usage.ru_nvcsw - self._before.ru_nvcsw,
             involuntary=usage.ru_nivcsw - self._before.ru_nivcsw,
             reason=self._reason,
+            in_flight=self._sent - (self._attempts - self._unsent),
             due=int(np.searchsorted(self._arrivals.at_ns, self._clock.now(), side="right")),
         )
 

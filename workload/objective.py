@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from workload.histogram import Histogram
 from workload.summary import finite
 
+#: So many of the attempts may be cut by the end of a record before nothing is shown by the others.
+CUT_SHARE: Final = 0.01
 UNITS_S: Final = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 PATTERN: Final = re.compile(
     r"^(?:p\((?P<p>\d+(?:\.\d+)?)\)\s+(?P<step>\w+)|success\s+(?P<success>\w+)"
@@ -128,6 +130,23 @@ def judge(objective: Objective, facts: Facts) -> Verdict:
     if math.isnan(value):
         return Verdict(objective, Answer.UNKNOWN, value, math.nan, "nothing was recorded")
     return _verdict(objective, value)
+
+
+def unless_cut(verdict: Verdict, cut: int, recorded: int) -> Verdict:
+    """The same verdict, but never a step's met where the end of the record cut too much.
+
+    ``cut``: attempts that were sent and had no answer by then; ``recorded``: those that have a row.
+    Whoever was cut waited longest: a service that died would look as it was before.
+    """
+    met = verdict.answer is Answer.MET and verdict.objective.kind in ("latency", "success")
+    sent = cut + recorded
+    if not met or cut <= CUT_SHARE * sent:
+        return verdict
+    why = (
+        f"{cut} of {sent} attempts had no answer when the record ended: let visits go on for "
+        "longer (--drain), or find out why nothing answered"
+    )
+    return replace(verdict, answer=Answer.UNKNOWN, margin=math.nan, why=why)
 
 
 def _judge_latency(objective: Objective, latency: Histogram | None) -> Verdict:

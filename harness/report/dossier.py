@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from harness.report.kept_summary import read_summary, read_verdicts
 from loadtests.junit import is_measurable
+from loadtests.rundir import cut_of
 from workload import agreement as agreements
 from workload.agreement import Agreement, agreement_from
 from workload.errors import Fault, RecordError
@@ -21,7 +22,7 @@ from workload.facts import MeasuredFacts
 from workload.history import History, read_history
 from workload.laws import broken
 from workload.manifest import Manifest, read_json, read_manifest
-from workload.objective import Answer, Verdict, judge
+from workload.objective import Answer, Verdict, judge, unless_cut
 from workload.scenario import Scenario, load_scenario
 from workload.summary import Summary, summarize
 from workload.telemetry import FILE_NAME, Telemetry, read_telemetry
@@ -108,7 +109,9 @@ class RunRecord:
         if self.scenario is None or self.summary is None:
             return ()
         facts = MeasuredFacts(self.summary, self.telemetry)
-        return tuple(judge(objective, facts) for objective in self.scenario.objectives)
+        judged = (judge(objective, facts) for objective in self.scenario.objectives)
+        recorded = sum(step.attempts for step in self.summary.steps)
+        return tuple(unless_cut(one, cut_of(self.manifest), recorded) for one in judged)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def walk(
     people = Population({"31": 1.0})
     world = World(
         journey.names, journey.itinerary(), 1, people, Echo(), client,
-        FakeMailbox(time, delays_s), time, lambda row, _: rows.append(row),
+        FakeMailbox(time, delays_s), time, lambda: None, lambda row, _: rows.append(row),
     )  # fmt: skip
     time.sleep_until(7 * S)
     ending = walk_visit(world, 4, 7 * S)

@@ -1,5 +1,7 @@
 """Open arrivals, and the judgement of whether the schedule was kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,8 @@ from loadtests.pacer import (
     schedule_faults,
 )
 from workload.arrivals import Arrivals
+from workload.history import Observation
+from workload.visit import Outcome
 
 
 def lags(*milliseconds: float) -> list[int]:
@@ -44,6 +48,14 @@ def test_lag_is_counted_by_bucket_with_its_sum_and_worst() -> None:
     assert lag.counts[:2] == [2, 1]
     assert lag.counts[-1] == 1
     assert (lag.sum_ns, lag.worst_ns) == (7_000_200_001, 7_000_000_000)
+
+
+def test_a_mail_that_did_not_come_is_no_attempt_that_was_sent_in_time() -> None:
+    """It would thin out the share of those that were sent late."""
+    lag, late = Lag(), Observation(1, 0, 1, 0, 0, 80_000_000, 90_000_000, int(Outcome.FAULT))
+    lag.take(late)
+    lag.take(replace(late, number=2, started=0, outcome=int(Outcome.NO_MAIL)))
+    assert late_share(lag.counts) == 1.0
 
 
 def test_quantiles_of_lag_are_upper_bounds() -> None:

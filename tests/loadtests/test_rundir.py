@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.report.dossier import read_run_record
 from loadtests.junit import junit
 from loadtests.orders import Orders
 from loadtests.rundir import (
@@ -85,6 +86,20 @@ def test_no_secret_reaches_the_disk(tmp_path: Path) -> None:
     assert result.manifest.generator["headers"] == ["X-Key"]
     held = [path.read_bytes() for path in result.run_dir.rglob("*") if path.is_file()]
     assert not any(b"secret" in content for content in held)
+
+
+def test_too_many_attempts_cut_by_the_end_leave_what_was_met_unknown(tmp_path: Path) -> None:
+    """Whoever was cut waited longest. One in a hundred may be; the run itself stays complete."""
+    few = finished(tmp_path / "few", [row(visitor) for visitor in range(99)], {**SAID, "cut": 1})
+    assert [v.answer for v in few.verdicts[:2]] == [Answer.MET, Answer.MET]
+    result = finished(tmp_path / "run", GOOD, {**SAID, "cut": 1})
+    assert (result.manifest.status, result.exit_code) == ("complete", 3)
+    assert [v.answer for v in result.verdicts[:2]] == [Answer.UNKNOWN, Answer.UNKNOWN]
+    assert result.verdicts[0].why.startswith("1 of 9 attempts had no answer when the record ended")
+    assert read_run_record(result.run_dir).verdicts == result.verdicts[:2]
+    slow = [row(visitor, took_s=0.5) for visitor in range(8)]
+    missed = finished(tmp_path / "missed", slow, {**SAID, "cut": 8})
+    assert missed.verdicts[0].answer is Answer.MISSED
 
 
 def test_a_missed_objective_exits_1(tmp_path: Path) -> None:
