@@ -30,6 +30,7 @@ from simulation.replication import (
     replicate,
 )
 from workload.histogram import Histogram
+from workload.manifest import Bending
 from workload.summary import Summary, finite
 
 __all__ = [
@@ -171,9 +172,13 @@ class Projection:
         return None if self.two_peaked else finite(float(np.mean(values)))
 
     def checkpoints(self) -> list[dict[str, Any]]:
-        """Cumulative counts, means over replications, beside the published ones."""
+        """Cumulative counts, means over replications, beside the published ones.
+
+        Of a bent run nothing published is given: it is about another wave.
+        """
         scenario = self.question.scenario
-        reading = scenario.readings.get(scenario.reading)
+        whole = self.question.bending == Bending((0.0, scenario.curve.duration_s))
+        reading = scenario.readings.get(scenario.reading) if whole else None
         published = {row["hours"]: dict(row) for row in reading.published} if reading else {}
         found = []
         for hour in self.replications[0].summary.checkpoints:

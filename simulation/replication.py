@@ -221,7 +221,7 @@ def _checkpoints(
     names = order.journey.names
     for hour in scenario.checkpoints_h:
         cell = round(hour * 3600 / order.cell_s) - 1
-        if cell < accepted.shape[1]:
+        if cell >= 0 and hour * 3600 <= order.horizon_s:
             found[hour] = {
                 column: int(accepted[names.index(step), cell])
                 for column, step in CHECKPOINT_STEPS.items()

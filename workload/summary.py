@@ -119,7 +119,10 @@ def finite(value: float) -> float | None:
 def summarize(
     history: History, duration_s: float, checkpoints_h: Sequence[float] = (), start_s: float = 0.0
 ) -> Summary:
-    """Fold a history. ``duration_s``: of the record, from ``start_s`` (run base), in seconds."""
+    """Fold a history. ``duration_s``: of the record, from ``start_s`` (run base), in seconds.
+
+    Checkpoints that the record does not reach are left out.
+    """
     ordered = history.ordered()
     cell_s = max(1.0, math.ceil(duration_s / CELLS))
     cells = max(1, math.ceil(duration_s / cell_s))
@@ -139,7 +142,7 @@ def summarize(
         steps,
         visits,
         counts,
-        _checkpoints(groups, history.steps, checkpoints_h),
+        _checkpoints(groups, history.steps, [h for h in checkpoints_h if h * 3600 <= duration_s]),
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,14 @@ from simulation.backtest import journeying
 from simulation.deployment import Deployment, load_deployment, with_settings
 from simulation.flow import Kernel, early_of
 from simulation.flow_fit import Fit
-from simulation.replication import Question, replicate
+from simulation.projection import Projection
+from simulation.replication import Question, Replication, replicate
 from simulation.snapshots import Snapshot, of_reading
 from tests.simulation.situations import LIVELY
+from workload.durations import constant
 from workload.manifest import Bending
 from workload.scenario import Scenario, load_scenario
+from workload.summary import Summary
 
 RATIOS = ("counts", "percentages")
 #: No station of it is ever busy; mail comes at once.
@@ -55,6 +59,25 @@ def test_the_funnel_of_a_reading_in_expectation(reading: str) -> None:
     wanted = published(scenario, 65)
     for measure, count in counts.items():
         assert count[-1] == pytest.approx(wanted.count(measure), rel=0.005), measure
+
+
+def test_what_was_published_is_about_the_whole_wave_only() -> None:
+    """Whatever is bent makes another wave of it: no figure stands beside the published one."""
+    scenario = load_scenario("prakerja-2020")
+    whole = Bending((0.0, scenario.curve.duration_s))
+    counts = Summary(1.0, 1.0, (), 0, {}, {21: {"registered": 5}})
+    walked = Replication(1, counts, {}, 1, 0, 0, 0, 0.0, "")
+
+    def beside(bending: Bending) -> object:
+        question = Question(scenario, replace(LIVELY, photo=constant(0.0)), AMPLE, bending)
+        return Projection(question, (walked,)).checkpoints()[0]["published"]["registered"]
+
+    assert beside(whole) == published(scenario, 21).count("registered")
+    bent: list[dict[str, Any]] = [
+        {"window_s": (0.0, 60.0)}, {"thin": 0.5}, {"population": 9.0}, {"speed": 2.0},
+        {"pauses": 0.5},
+    ]  # fmt: skip
+    assert [beside(replace(whole, **one)) for one in bent] == [None] * 5
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_polls_count_as_answered_attempts_and_the_step_ends_with_the_last() -> N
 
 def test_a_history_without_rows_is_a_summary_of_nothing() -> None:
     """Every step is there, at zero; nothing is known; it is still JSON."""
-    found = summary(checkpoints_h=(1.0,))
+    found = summary(duration_s=3600.0, checkpoints_h=(1.0,))
     assert [one.name for one in found.steps] == list(STEPS)
     assert all(one.visits == one.attempts == one.latency.total == 0 for one in found.steps)
     assert found.visits == 0
@@ -172,7 +172,7 @@ def test_visits_are_counted_by_how_they_ended() -> None:
 
 
 def test_checkpoints_count_who_was_accepted_by_then() -> None:
-    """Cumulative, at the end of the acceptance, by hours of the run."""
+    """Cumulative, at the end of the acceptance, by hours of the run, as far as the record goes."""
     h = 3600.0
     found = summary(
         row(1, 1, 1, (0, 0, 1 * h), Outcome.ACCEPTED),
@@ -181,7 +181,7 @@ def test_checkpoints_count_who_was_accepted_by_then() -> None:
         row(3, 1, 1, (0, 0, 0.5 * h), Outcome.REFUSED, Ending.TURNED_AWAY),
         row(2, 3, 1, (2 * h, 2 * h, 2.5 * h), Outcome.DECLINED, Ending.TURNED_AWAY),
         duration_s=3 * h,
-        checkpoints_h=(1.0, 2.0, 3.0),
+        checkpoints_h=(1.0, 2.0, 3.0, 4.0),
     )
     assert found.checkpoints == {
         1.0: {"registered": 1, "email_verified": 0, "identity_verified": 0},
