@@ -85,13 +85,18 @@ def show_settings(found: Plan) -> None:
 def show_bounds(bounds: Bounds) -> None:
     """Utilisation law and backlog, without any simulation."""
     columns = [Column("station", figure=False), Column("can do a second"), Column("mean load"),
-               Column("busiest minute"), Column("longest wait, at least")]  # fmt: skip
+               Column("busiest minute"), Column("longest wait, at least"),
+               Column("longest queue")]  # fmt: skip
     rows = (
         [row.station, three_digits(row.per_s), share(row.mean_load), share(row.peak_load),
-         span(row.backlog_s)]
+         span(row.backlog_s), count(row.queue)]
         for row in bounds.rows
     )  # fmt: skip
-    show("Operational bounds, first attempts in expectation", columns, rows)
+    caption = (
+        "Utilisation law, and Little's law for the queue. At most "
+        f"{three_digits(bounds.people_per_s)} visitors a second get through on average."
+    )
+    show("Operational bounds, first attempts in expectation", columns, rows, caption)
 
 
 def show_next(found: Plan) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.projecting import Asked
 from harness.tables import Column, count, say, share, show, show_verdicts, span
+from simulation.bounds import bounds_of
 from simulation.projection import Projection
 from workload.objective import Verdict
 from workload.scenario_parts import COUNTS
@@ -38,6 +39,7 @@ def show_projection(asked: Asked, projection: Projection, verdicts: Sequence[Ver
     show_checkpoints(asked, found)
     show_verdicts(verdicts)
     show_collapse(asked, found)
+    show_unstable(asked)
     show_origin(asked, found)
 
 
@@ -121,6 +123,12 @@ def show_collapse(asked: Asked, found: dict[str, Any]) -> None:
     if found["two_peaked"]:
         say("  The outcome has two peaks: no figure here is averaged across both.")
         show_modes(found)
+
+
+def show_unstable(asked: Asked) -> None:
+    """Stations that are offered more than they can do, by the bounds: which, and by how much."""
+    for row in bounds_of(asked.question).unstable:
+        say(f"Unstable, by the bound: {row.sentence}.")
 
 
 def show_modes(found: dict[str, Any]) -> None:

@@ -51,6 +51,16 @@ class Bound:
         return self.peak_load > 1.0
 
     @property
+    def inside(self) -> float:
+        """How many are in service in the busiest minute, by Little's law: rate x service."""
+        return min(self.peak_load, 1.0) * self.servers
+
+    @property
+    def queue(self) -> float:
+        """How many stand in line when the backlog is longest, by Little's law: rate x wait."""
+        return self.per_s * self.backlog_s if self.backlog_s else 0.0
+
+    @property
     def sentence(self) -> str:
         """What is unstable and by how much; the load where nothing is."""
         over = (self.peak_load - 1.0) * self.per_s
@@ -78,6 +88,8 @@ class Bound:
             "peak_load": self.peak_load,
             "peak_at_s": self.peak_at_s,
             "backlog_s": finite(self.backlog_s),
+            "inside": finite(self.inside),
+            "queue": finite(self.queue),
             "unstable": self.is_unstable,
         }
 

@@ -12,7 +12,7 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "cliff",
         "map the probability of collapse over one or two settings, and how far its edge is",
-        "surge cliff retry-storm --model m.json --over registry_slots=10..16 --and attempts=1..4",
+        "surge cliff retry-storm --model m.json --over registry_slots=1..6 --and attempts=1..4",
         about="A setting is one of the deployment, of everybody's patience (attempts, timeout_s, "
         "backoff_s, backoff_cap_s, jitter) or `demand`, a factor. Exit 0 when the scenario's own "
         "settings are not beyond the edge, 1 when they are, 3 when the map holds no edge.",

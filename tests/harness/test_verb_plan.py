@@ -198,6 +198,18 @@ def test_a_what_if_runs_on_the_same_luck_and_says_what_that_saved(
     assert "Pairing saved ×" in answer.told
 
 
+def test_a_simulation_says_which_station_is_unstable_and_by_how_much(
+    verb: Verb, model_file: Path, scenario: Path, queued: Path
+) -> None:
+    """A quota of 15 for 20 a second in the busiest minute."""
+    answer = verb(
+        "simulate", str(scenario), "--model", str(model_file), "--deployment", str(queued),
+        "--set", "registry_quota_per_s=15", "--horizon", "1h",
+    )  # fmt: skip
+    assert "Unstable, by the bound: registry_quota is offered 5" in answer.told
+    assert "the longest wait is at least" in answer.told
+
+
 def test_a_what_if_of_one_seed_is_refused(
     verb: Verb, model_file: Path, scenario: Path, inline: Path
 ) -> None:

@@ -57,6 +57,16 @@ def test_more_than_it_can_do_as_long_as_people_come_never_drains() -> None:
     assert "as long as people come" in quota.sentence
 
 
+def test_littles_law_tells_how_many_stand_in_line() -> None:
+    """N = X R: 15 a second, 200 s: 3,000; the simulated queue is that long, within its luck."""
+    question = asked(registry_quota_per_s=15.0, registry_slots=64)
+    quota = bounds_of(question).of("registry_quota")
+    assert quota is not None
+    assert quota.queue == pytest.approx(3000, rel=0.01)
+    simulated = replicate(question, 1).stations["registry_client"]["peak_queue"]
+    assert simulated == pytest.approx(quota.queue, abs=3 * 120)
+
+
 @pytest.mark.parametrize("per_s", [8.0, 15.0])
 def test_the_longest_wait_is_a_bound_of_the_simulated_one(per_s: float) -> None:
     """Within the luck of 14,400 arrivals (one standard deviation is 120 of them)."""
