@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
 from harness.tables import Column, console, count, say, show, show_verdicts, span
 from loadtests.rundir import CampaignResult, cut_of
+from workload.errors import RecordError
 from workload.summary import StepSummary, Summary
 
 SCHEMA_NAME = "surge/load/1"
@@ -46,6 +48,19 @@ def show_result(result: CampaignResult) -> None:
         say(f"{count(cut)} attempts were cut by the end of the record: nobody knows their answer")
     show_verdicts(result.verdicts)
     show_validity(result)
+
+
+def show_report(run_dir: Path) -> None:
+    """Write the page about a run into its directory, and say where; of a damaged record say that.
+
+    The run keeps its own exit code: what was measured does not depend on the page.
+    """
+    from harness.report import write_report
+
+    try:
+        say(f"report: {write_report([run_dir], run_dir / 'report.html')}")
+    except RecordError as error:
+        say(f"no report: {error}")
 
 
 def show_steps(summary: Summary) -> None:

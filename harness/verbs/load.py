@@ -15,7 +15,8 @@ def add(subparsers: Subparsers) -> None:
         "load",
         "drive a scenario against a target in real time, and leave a run directory",
         "surge load prakerja-2020 --window 0m..2m --thin 0.02 --set pool=4",
-        about="Without --target it starts the reference system and stops it at the end. "
+        about="Without --target it starts the reference system and stops it at the end. The run "
+        "directory ends with a report.html. "
         "Several machines: --master on the first, --join alone on the others.",
     )
     add_walk_options(parser, scenario="?")
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from harness.campaign_plan import read_plan
     from harness.drive import drive_until_told
-    from harness.outcome import load_json, show_result
+    from harness.outcome import load_json, show_report, show_result
     from harness.run_directory import print_json
     from harness.several_machines import join
     from harness.stack_settings import StackSettings, with_pairs
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = read_plan(arguments)
     result = drive_until_told(plan, with_pairs(StackSettings(), arguments.pairs))
     show_result(result)
+    show_report(result.run_dir)
     if arguments.json:
         print_json(load_json(result))
     return result.exit_code
