@@ -168,8 +168,8 @@ def _offers(
         "mail_sender": (mails + checks, model.mail.mean_s, deployment.mail_connections),
         "photo_store": (photos, model.photo_kb * 0.008 / line if line else 0.0, 1),
         "waiting_room": (
-            first[0], 1.0 / deployment.room_per_s if deployment.admission == "waiting_room" else 0,
-            1,
+            demand.arrivals,
+            1.0 / deployment.room_per_s if deployment.admission == "waiting_room" else 0.0, 1,
         ),
     }  # fmt: skip
 

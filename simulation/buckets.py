@@ -70,9 +70,9 @@ def flow(f: Flows) -> None:
     count, cells = f.first.shape
     for now in range(cells):
         _measure_queues(f, now)
-        f.work[LOOPS, now] += f.polls[now] * f.steps[count - 1, CPU]
-        f.work[DATABASE, now] += f.polls[now] * f.steps[count - 1, STORE]
         for step in range(count):
+            f.work[LOOPS, now] += f.polls[step, now] * f.steps[step, CPU]
+            f.work[DATABASE, now] += f.polls[step, now] * f.steps[step, STORE]
             for tried in range(TRIES):
                 many = f.again[step, tried, now]
                 if tried == 0:
@@ -161,7 +161,7 @@ def _poll(f: Flows, step: int, begun: int, decided: int, way: int, part: float) 
     at, number = begun, 0
     while at < decided and number < int(f.steps[step, POLLS]):
         if at < cells:
-            f.polls[at] += part
+            f.polls[step, at] += part
         number += 1
         at = begun + f.poll_at[step, number]
     if number == int(f.steps[step, POLLS]) and f.steps[step, LOSS] > 0:

@@ -67,32 +67,47 @@ def demand_of(question: Question) -> Demand:
     if bending.population is not None:
         scenario = scenario.with_population(bending.population)
     length_s = question.window_length_s
-    horizon_s = min(question.horizon_s or math.inf, length_s + _longest_way_s(question))
+    people = float(scenario.curve.expected(*bending.window_s)) * bending.thin
+    horizon_s = min(question.horizon_s or math.inf, length_s + _longest_way_s(question, people))
     cell_s = max(FINEST_S, horizon_s / CELLS)
     cells = math.ceil(horizon_s / cell_s)
     edges = bending.window_s[0] + np.arange(cells + 1) * cell_s * bending.speed
     ends = np.minimum(edges, bending.window_s[1])
     arrivals = np.asarray(scenario.curve.expected(ends[:-1], ends[1:])) * bending.thin
-    flow, rows = arrivals, []
+    flow, rows = metered(arrivals, question.deployment, cell_s), []
     for step in scenario.journey.steps:
         kernel = _kernel(step, question, cell_s, cells)
         flow = np.maximum(oaconvolve(flow * (1.0 - step.drop_out), kernel)[:cells], 0.0)
         rows.append(flow)
-    people = float(arrivals.sum())
     # Of those who come too late to be through by the horizon nobody expects it.
     arrive = (1.0 - question.deployment.mail_loss) ** sum(map(needs_mail, scenario.journey.steps))
     finish = float(flow.sum()) / max(arrive, 1e-12) * (1.0 - scenario.people.mistyped)
     return Demand(cell_s, arrivals, np.asarray(rows), people, finish)
 
 
-def _longest_way_s(question: Question) -> float:
+def metered(arrivals: Flow, deployment: Deployment, cell_s: float) -> Flow:
+    """Those whom the waiting room lets in, by cell; everybody at once where there is none.
+
+    let in by t = min over s <= t of (came by s + rate (t - s))
+    """
+    if deployment.admission != "waiting_room":
+        return arrivals
+    room = np.arange(len(arrivals) + 1) * deployment.room_per_s * cell_s
+    came = np.concatenate(([0.0], np.cumsum(arrivals)))
+    return np.asarray(np.diff(room + np.minimum.accumulate(came - room)))
+
+
+def _longest_way_s(question: Question, people: float) -> float:
     """Seconds from arriving to the last step's first attempt, of the slowest; at most AFTERMATH."""
     factor = question.bending.pauses / question.bending.speed
     steps = question.scenario.journey.steps
     pauses = sum(step.pause.knots_s[-1] for step in steps) * factor
     way = mail_way(question.model, question.deployment).knots_s[-1]
     mails = sum(needs_mail(step) for step in steps) * way
-    return min(AFTERMATH_S, 60.0 + pauses + mails)
+    metered_s = 0.0
+    if question.deployment.admission == "waiting_room":
+        metered_s = people / question.deployment.room_per_s
+    return min(AFTERMATH_S, 60.0 + pauses + mails + metered_s)
 
 
 def _kernel(step: Step, question: Question, cell_s: float, cells: int) -> Flow:
@@ -144,6 +159,7 @@ def costs_of(question: Question, rows: float = 1.0) -> Costs:
         writes = cost.kind in ("write", "upload")
         reads = cost.kind in ("read", "upload")
         slices *= 2 if cost.kind == "upload" else 1
+        photo = model.photo.mean_s if cost.kind == "upload" else 0.0
         flush_cpu = (model.flush_base_s / rows + model.flush_row_s) * cpu if writes else 0.0
         write = (model.write_base_s / rows + model.write_row_s) * cpu if writes else 0.0
         query = cost.query.mean_s * cpu if reads else 0.0
@@ -152,7 +168,7 @@ def costs_of(question: Question, rows: float = 1.0) -> Costs:
         table.append((
             slices + flush_cpu, write + query, (query + beside), float(writes),
             float(step.name in CAUSES_CHECK), float(step.name in CAUSES_MAIL),
-            network_s + slices + flush_cpu + write + query + beside + commit,
+            network_s + slices + flush_cpu + write + query + beside + commit + photo,
         ))  # fmt: skip
     return Costs(*np.asarray(table, dtype=np.float64).T)
 

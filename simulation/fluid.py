@@ -33,7 +33,7 @@ from simulation.buckets import (
     Flows,
     flow,
 )
-from simulation.demand import Costs, Demand, Flow, demand_of, mail_way, needs_mail
+from simulation.demand import Costs, Demand, Flow, demand_of, mail_way, metered, needs_mail
 from simulation.replication import AFTERMATH_S, COLLAPSE, Question
 from workload.journey import Itinerary
 from workload.journey import Step as JourneyStep
@@ -96,7 +96,7 @@ def fluid_of(question: Question) -> Fluid:
     found = Flows(
         first=np.zeros((len(steps), cells)),
         again=np.zeros((len(steps), TRIES, cells)),
-        polls=np.zeros(cells),
+        polls=np.zeros((len(steps), cells)),
         queue=np.zeros(stations),
         work=np.zeros((stations, cells)),
         wait=np.zeros((stations, cells)),
@@ -111,17 +111,20 @@ def fluid_of(question: Question) -> Fluid:
         mail=_mail_cells(question, cell_s),
         tails=_tails(question, steps, capacity, cell_s),
     )
-    _arrive(found, demand, cell_s, delays[0])
+    _arrive(found, question, demand, cell_s, delays[0])
     flow(found)
     return _read(question, demand, found, steps, capacity, cell_s)
 
 
-def _arrive(found: Flows, demand: Demand, cell_s: float, delays: NDArray[np.int64]) -> None:
+def _arrive(
+    found: Flows, question: Question, demand: Demand, cell_s: float, delays: NDArray[np.int64]
+) -> None:
     """Put those who come on the grid, when they try the first step."""
     cells = found.first.shape[1]
     upto = np.concatenate(([0.0], np.cumsum(demand.arrivals)))
     edges = np.arange(len(upto)) * demand.cell_s
     came = np.diff(np.interp(np.arange(cells + 1) * cell_s, edges, upto))
+    came = metered(came, question.deployment, cell_s)
     for delay in delays.tolist():
         found.first[0, delay:] += came[: cells - delay] / LENGTHS if delay < cells else 0.0
 

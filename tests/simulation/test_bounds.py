@@ -57,6 +57,16 @@ def test_more_than_it_can_do_as_long_as_people_come_never_drains() -> None:
     assert "as long as people come" in quota.sentence
 
 
+def test_a_waiting_room_flattens_what_comes_behind_it() -> None:
+    """15 a second are let in of 20: who comes last waits 200 s; the slots never see more."""
+    found = bounds_of(asked(admission="waiting_room", room_per_s=15.0))
+    room, slots = found.of("waiting_room"), found.of("registry_client")
+    assert room is not None
+    assert slots is not None
+    assert room.backlog_s == pytest.approx(200, rel=0.01)
+    assert slots.peak_load == pytest.approx(15 * 0.5 / 16, rel=1e-2)
+
+
 def test_littles_law_tells_how_many_stand_in_line() -> None:
     """N = X R: 15 a second, 200 s: 3,000; the simulated queue is that long, within its luck."""
     question = asked(registry_quota_per_s=15.0, registry_slots=64)
