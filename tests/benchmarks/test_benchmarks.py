@@ -92,7 +92,7 @@ def bench(name: str) -> dict[str, Any]:
     """What `surge bench` prints for programs."""
     command = ["./surge", "bench", name, "--size", f"{SIZE}", "--json"]
     answer = subprocess.run(
-        command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300
     )
     assert answer.returncode == 0, answer.stderr
     found: dict[str, Any] = json.loads(answer.stdout)

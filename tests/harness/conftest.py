@@ -14,6 +14,7 @@ from referencing import Registry, Resource
 
 from harness import CHECKOUT
 from simulation.service import ServiceModel, StepCost
+from tests.loadtests.drive import on_schedule
 from workload.durations import constant
 
 
@@ -48,9 +49,13 @@ class RealRun:
 @pytest.fixture(scope="session")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> RealRun:
     """Eight seconds of smoke against the reference system, some 160 visits."""
-    path = tmp_path_factory.mktemp("load") / "run"
-    answer = surge("load", "smoke", "--window", "12s..20s", "--run-dir", str(path))
-    return RealRun(path, answer)
+
+    def load(folder: Path) -> RealRun:
+        path = folder / "run"
+        answer = surge("load", "smoke", "--window", "12s..20s", "--run-dir", str(path))
+        return RealRun(path, answer)
+
+    return on_schedule(tmp_path_factory.mktemp("load"), load)
 
 
 DOCUMENTS = CHECKOUT / "docs" / "json"

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.demonstration import demo_json, demonstrate
+from harness.demonstration import Demonstration, demo_json, demonstrate
+from harness.errors import RunInvalid
 from harness.experiment_design import Design
+from tests.loadtests.drive import on_schedule
 
 
 @pytest.mark.slow
@@ -15,9 +17,17 @@ def test_the_demo_closes_the_loop_and_reports_it(
     tmp_path: Path, json_faults: Callable[[object], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On given low levels and a few seconds of the opening, so that any machine can do it."""
-    record = tmp_path / "demo"
     design = Design(low_per_s=(20.0, 40.0), held_out_per_s=90.0, level_s=8.0, pulse=100, repeats=1)
-    shown = demonstrate(record, opening_s=5.0, replications=2, design=design)
+
+    def demo(folder: Path) -> tuple[Path, Demonstration | RunInvalid]:
+        record = folder / "demo"
+        try:
+            return record, demonstrate(record, opening_s=5.0, replications=2, design=design)
+        except RunInvalid as invalid:
+            return record, invalid
+
+    record, shown = on_schedule(tmp_path, demo, lambda found: isinstance(found[1], RunInvalid))
+    assert isinstance(shown, Demonstration), shown
     told = capsys.readouterr().err
     assert json_faults(json.loads(json.dumps(demo_json(shown)))) == []
     for name in ("model.json", "prediction.json", "agreement.json", "projection.json"):

@@ -24,6 +24,7 @@ from tests.harness.machines import (
     registering,
     three_machines,
 )
+from tests.loadtests.drive import on_schedule
 from workload.history import read_history
 from workload.laws import broken
 from workload.manifest import read_manifest
@@ -77,11 +78,16 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 @pytest.mark.slow
 def test_what_both_machines_walked_arrives_in_the_masters_run_directory(party: Party) -> None:
     """One schedule, shared: everybody once, on time, from both; the joiner needs only --join."""
-    master, joiner = party.master(4), party.joiner()
-    code, out, told = ended(master)
+
+    def walked(folder: Path) -> tuple[tuple[int, str, str], int]:
+        party.run_dir = folder / "run"
+        master, joiner = party.master(4), party.joiner()
+        return ended(master), ended(joiner)[0]
+
+    (code, out, told), joined = on_schedule(party.run_dir.parent, walked)
     assert code == 0, told
     assert f"./surge load --join {MASTER}:5557" in told
-    assert ended(joiner)[0] == 0
+    assert joined == 0
     found = json.loads(out)
     assert found["status"] == "complete"
     shards = sorted(file.name for file in party.run_dir.glob("history-*.arrows"))

@@ -15,6 +15,7 @@ from harness.comparison import Change, Comparison
 from harness.gate import Gate, smoke_json
 from harness.smoke import Check, checks_of, exit_code_of, junit, markdown
 from loadtests.rundir import CampaignResult
+from tests.loadtests.drive import on_schedule
 from workload.history import History, Observation
 from workload.manifest import Bending, Manifest
 from workload.objective import Verdict, judge, parse_objective
@@ -187,16 +188,20 @@ def test_a_baseline_that_is_no_run_or_another_experiment_is_told_before_the_star
 
 
 @pytest.mark.slow
-def test_the_real_gate_takes_at_most_60_s_and_leaves_what_ci_needs(
+def test_the_real_gate_takes_at_most_two_minutes_and_leaves_what_ci_needs(
     verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole system, the whole journey; a second look at the same run is no regression."""
     shown = tmp_path / "step-summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(shown))
-    run = tmp_path / "run"
-    answer = verb("smoke", "--run-dir", str(run), "--json")
+
+    def passed(folder: Path) -> Any:
+        shown.unlink(missing_ok=True)
+        return folder / "run", verb("smoke", "--run-dir", str(folder / "run"), "--json")
+
+    run, answer = on_schedule(tmp_path, passed)
     assert answer.code == 0, answer.told
-    assert answer.found["wall_s"] < 60
+    assert answer.found["wall_s"] < 120
     verdicts = {check["name"]: check["verdict"] for check in answer.found["checks"]}
     assert verdicts["validity"] == verdicts["audit"] == "passed"
     assert {path.name for path in run.iterdir()} >= {"junit.xml", "summary.md", "report.html"}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import CHECKOUT
+from tests.loadtests.drive import on_schedule
 
 PAGE = CHECKOUT / "docs" / "tutorials" / "your-own-service.md"
 FILE = re.compile(r"^`([\w.]+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -40,21 +41,25 @@ def test_every_link_of_the_page_leads_somewhere() -> None:
 def test_what_the_page_says_is_what_happens(tmp_path: Path) -> None:
     """In an empty folder, every file and every command in turn; only the port is a free one."""
     page = PAGE.read_text()
-    for name, text in FILE.findall(page):
-        (tmp_path / name).write_text(text)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "surge").symlink_to(CHECKOUT / "surge")
     script = "".join(SHELL.findall(page))
     assert PORT in script
-    answer = run(script.replace(PORT, free_port()), tmp_path)
+
+    def follow(folder: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        for name, text in FILE.findall(page):
+            (folder / name).write_text(text)
+        (folder / "bin").mkdir()
+        (folder / "bin" / "surge").symlink_to(CHECKOUT / "surge")
+        return folder, run(script.replace(PORT, free_port()), folder)
+
+    folder, answer = on_schedule(tmp_path, follow)
     promised = [line for text in OUTPUT.findall(page) for line in text.splitlines()]
     told = [line for line in answer.stdout.splitlines() if line.startswith("exit code")]
     assert told == promised == ["exit code 0", "exit code 1"], answer.stderr
-    verdicts = [json.loads((tmp_path / f"runs/{name}/summary.json").read_text()) for name in RUNS]
+    verdicts = [json.loads((folder / f"runs/{name}/summary.json").read_text()) for name in RUNS]
     quick, slow = (found["steps"]["hold_seat"]["p95_s"] for found in verdicts)
     assert quick < 0.25
     assert slow is None or slow > 0.25
-    assert (tmp_path / "runs" / "slow" / "report.html").is_file()
+    assert (folder / "runs" / "slow" / "report.html").is_file()
 
 
 RUNS = ("quick", "slow")

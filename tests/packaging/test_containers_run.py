@@ -12,18 +12,21 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness import CHECKOUT
+from harness.database import fresh_database
 from harness.ports import claim_all
+from tests.loadtests.drive import on_schedule
 from tests.packaging.containers import Service, environment, listens_on, services
 from workload.manifest import read_manifest
 
 pytestmark = pytest.mark.slow
 
-READY_S = 20.0
+READY_S = 60.0
 ORDER = ("registry", "mailbox", "photos", "service", "worker")
 
 
@@ -98,37 +101,48 @@ def wait_until_healthy(here: Here, service: Service, log: Path) -> None:
         time.sleep(0.2)
 
 
-def test_the_containers_processes_carry_a_campaign(
-    fresh_database_url: str, tmp_path: Path
-) -> None:
-    """Healthy one after the other; Locust's master and workers drive it; all end with 0."""
+@dataclass(frozen=True)
+class Ended:
+    """What a campaign of the containers' processes left: its folder, and how they ended."""
+
+    folder: Path
+    codes: Mapping[str, int | None]
+
+
+def campaign(server: str, folder: Path) -> Ended:
+    """All of them on a database of their own, until the master has ended; logs in the folder."""
     found = services()
-    here = Here.of(found, fresh_database_url)
     processes = {}
-    with ExitStack() as running:
+    with fresh_database(server) as database, ExitStack() as running:
+        here = Here.of(found, database)
         for name in ORDER:
-            log = tmp_path / f"{name}.log"
+            log = folder / f"{name}.log"
             processes[name] = running.enter_context(container(here, found[name], log))
             wait_until_healthy(here, found[name], log)
         port = here.ports[5557]
         master = running.enter_context(
             container(
-                here, found["load-master"], tmp_path / "master.log",
+                here, found["load-master"], folder / "master.log",
                 f"--master-bind-port={port}", "--window=20s..23s", "--drain=8s",
-                f"--run-dir={tmp_path / 'run'}",
+                f"--run-dir={folder / 'run'}",
             )
         )  # fmt: skip
         for number in range(found["load-worker"]["deploy"]["replicas"]):
-            log = tmp_path / f"load-worker-{number}.log"
+            log = folder / f"load-worker-{number}.log"
             running.enter_context(
                 container(here, found["load-worker"], log, f"--master-port={port}")
             )
         master.wait(timeout=60)
-    manifest = read_manifest(tmp_path / "run")
+    return Ended(folder, {name: process.returncode for name, process in processes.items()})
+
+
+def test_the_containers_processes_carry_a_campaign(database_url: str, tmp_path: Path) -> None:
+    """Healthy one after the other; Locust's master and workers drive it; all end with 0."""
+    ended = on_schedule(tmp_path, partial(campaign, database_url))
+    manifest = read_manifest(ended.folder / "run")
     assert (manifest.status, manifest.reasons) == ("complete", ()), manifest.reasons
     assert len(manifest.generator["workers"]) == 2
     assert manifest.generator["ledger"] == "exported"
-    ledger = (tmp_path / "run" / "ledger.ndjson").read_text().splitlines()
+    ledger = (ended.folder / "run" / "ledger.ndjson").read_text().splitlines()
     assert len(ledger) > 40
-    ended = {name: process.returncode for name, process in processes.items()}
-    assert ended == dict.fromkeys(ORDER, 0)
+    assert ended.codes == dict.fromkeys(ORDER, 0)
