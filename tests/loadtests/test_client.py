@@ -221,7 +221,7 @@ def test_the_loop_forgets_what_closed_while_idle(serve: Serve) -> None:
 
     client = Client(serve(script).url)
     assert ask(client).status == 200
-    with gevent.Timeout(2, False):
+    with gevent.Timeout(2):
         while not ended:
             gevent.sleep(0.05)
     assert ended == [b""]
