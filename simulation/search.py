@@ -178,7 +178,7 @@ def enough(
     """Raised until it passes the screen, and trimmed again; whether it passed as it stood."""
     broken, least = screen.broken(chosen), chosen
     while broken:
-        chosen = raised(screen, chosen, broken, searched)
+        chosen = raised(screen, chosen, broken, searched, every=True)
         broken = screen.broken(chosen)
     for setting in sorted(searched, key=lambda one: -chosen.prices.get(one.price, 0.0)):
         low, high = (float(getattr(one, setting.name)) for one in (least, chosen))
@@ -202,9 +202,17 @@ def _trimmed(
 
 
 def raised(
-    screen: Screen, chosen: Deployment, broken: tuple[str, ...], searched: tuple[Setting, ...]
+    screen: Screen,
+    chosen: Deployment,
+    broken: tuple[str, ...],
+    searched: tuple[Setting, ...],
+    *,
+    every: bool = False,
 ) -> Deployment:
-    """A notch more of all that the missed objectives wait for, else of the busiest station's."""
+    """A notch more of what the missed objectives wait for, else of the busiest station's.
+
+    Of the busiest of those that they wait for, or of ``every`` one.
+    """
     bounds = bounds_of(screen.asked(chosen))
     waits = [
         name
@@ -222,7 +230,7 @@ def raised(
         raise InputError("no deployment can meet these objectives (nothing is free)", [fault])
     awaited = [one for one in searched if any(name in waits for name in one.stations)]
     notches = {}
-    for setting in awaited or [max(searched, key=load)]:
+    for setting in awaited if every and awaited else [max(awaited or searched, key=load)]:
         have = float(getattr(chosen, setting.name))
         quota = setting.name == "registry_quota_per_s"
         notches[setting.name] = (
