@@ -42,6 +42,8 @@ DRAIN_S: Final = 5.0
 MEASURED_UNTIL: Final = "await_identity"
 WARM_UP_PER_S: Final = 150.0
 PULSE_S: Final = 0.1
+#: Short enough that a pulse stays one; long enough that nobody polls the identity check in vain.
+PULSE_PAUSES: Final = 0.001
 #: Saturated: no more than this share of what was offered is answered, or the core is busier.
 SATURATED: Final = 0.97
 TRIES: Final = 5
@@ -89,14 +91,14 @@ class Experiment:
         return self._drive(name, self.scenario, bent_to(self.scenario, per_s, seconds))
 
     def pulses(self, name: str, lowest_per_s: float) -> Run:
-        """Drive the same people in pulses, without pauses; RunInvalid as in `measure`.
+        """Drive the same people in pulses, with hardly a pause; RunInvalid as in `measure`.
 
         Their mean is no higher than the lowest steady level.
         """
         design = self.design
         people = min(design.pulse, max(FEWEST, round(lowest_per_s * design.pulse_every_s)))
         scenario = pulsed(self.scenario, people, design.pulse_every_s, design.level_s)
-        return self._drive(name, scenario, Bending((0.0, design.level_s), pauses=0.0))
+        return self._drive(name, scenario, Bending((0.0, design.level_s), pauses=PULSE_PAUSES))
 
     @property
     def next_seed(self) -> int:

@@ -21,8 +21,8 @@ class Design:
     saturation is not measured.
     """
 
-    low: tuple[float, ...] = (0.12, 0.24, 0.36)
-    held_out: float = 0.75
+    low: tuple[float, ...] = (0.12, 0.24, 0.35)
+    held_out: float = 0.72
     repeats: int = 2
     pulse: int = 300
     pulse_every_s: float = 3.0
@@ -35,7 +35,7 @@ class Design:
 
 #: What the demo has time for, and what `verify` takes.
 QUICK: Final = Design()
-THOROUGH: Final = Design(low=(0.1, 0.2, 0.3, 0.37), repeats=3, level_s=60.0, saturation_s=15.0)
+THOROUGH: Final = Design(low=(0.1, 0.2, 0.28, 0.35), repeats=3, level_s=60.0, saturation_s=15.0)
 
 SHORTEST_S: Final = 5.0
 

@@ -68,7 +68,8 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         raise RecordError("calibration", [Fault("runs", "none", "give at least one run directory")])
     _same_system(runs)
     held = windows(runs)
-    steady = [run for run in runs if run.manifest.bending.pauses > 0] or runs
+    longest = max(run.manifest.bending.pauses for run in runs)
+    steady = [run for run in runs if run.manifest.bending.pauses == longest]
     lowest = min(steady, key=lambda run: run.offered_per_s)
     quiet = [window for window in held if window.run is lowest]
     loop = _loop(held)
