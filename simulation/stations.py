@@ -2,7 +2,7 @@
 
 batcher   natural batching: while a flush is in flight, rows gather
 pool      connections held for a query
-database  CPU that may share a core, and a write-ahead log that flushes one commit at a time
+database  CPU that may share a core, and a write-ahead log whose flushes commits share
 """
 
 from __future__ import annotations
