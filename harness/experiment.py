@@ -178,6 +178,7 @@ def pulsed(scenario: Scenario, people: int, every_s: float, seconds: float) -> S
     ]
     table = {**scenario.table, "name": f"{scenario.name}-pulses", "checkpoints_h": []}
     table["arrivals"] = {"duration": seconds, "parts": parts}
+    table.pop("opening", None)  # a pulse is everybody at once
     return scenario_from(table, "the pulses", scenario.reading or None)
 
 

@@ -54,6 +54,7 @@ PHOTO: Final = 18
 LOT: Final = 19
 READ: Final = 20  # what a read takes beside its CPU
 SNAPSHOT: Final = 21  # how far a published count is off
+WAVE: Final = 22  # which wave of the opening a visitor is let in with
 
 
 def to_word(value: int) -> int:

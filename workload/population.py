@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from workload.draws import MISTYPE, ONE, PERSON, draw, mix, picks, threshold, to_word
+import numpy as np
+from numpy.typing import NDArray
+
+from workload.draws import MISTYPE, ONE, PERSON, draw, draws, mix, picks, threshold, to_word
 
 #: Province codes used in NIK, the 34 provinces of 2020 (FACTS: "NIK, the 16-digit national ID").
 PROVINCES: Final[Mapping[str, str]] = {
@@ -63,6 +66,7 @@ BIRTH_DAYS: Final = 17_500  # up to the end of 2003: everybody is 16 to 64 in Ap
 SERIALS: Final = 9_999
 #: Distinct (birth date, sex, serial) triples; a permutation of them keeps every NIK unique.
 IDENTITIES: Final = BIRTH_DAYS * 2 * SERIALS
+SPREAD: Final = 166_667_173  # coprime to IDENTITIES
 
 GIVEN: Final = (
     "Ayu", "Budi", "Citra", "Dewi", "Eka", "Fajar", "Gita", "Hadi", "Indah", "Joko",
@@ -101,12 +105,13 @@ class Population:
     domain: str = "example.com"
 
     @cached_property
-    def _codes(self) -> tuple[str, ...]:
+    def codes(self) -> tuple[str, ...]:
+        """NIK codes of the provinces that send anybody."""
         return tuple(code for code, weight in self.provinces.items() if weight > 0)
 
     @cached_property
     def _cumulative(self) -> tuple[int, ...]:
-        weights = [self.provinces[code] for code in self._codes]
+        weights = [self.provinces[code] for code in self.codes]
         total, running, ends = math.fsum(weights), 0.0, []
         for weight in weights:
             running += weight / total
@@ -115,7 +120,13 @@ class Population:
 
     def province_of(self, seed: int, index: int) -> str:
         """The NIK code of a visitor's province."""
-        return self._codes[picks(self._cumulative, draw(seed, index, 0, 1, PERSON))]
+        return self.codes[picks(self._cumulative, draw(seed, index, 0, 1, PERSON))]
+
+    def provinces_of(self, seed: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`province_of` for every index of an array, as places in `codes`."""
+        chances = draws(seed, indices, 0, 1, PERSON)
+        ends = np.asarray(self._cumulative, dtype=np.int64)
+        return np.asarray(np.searchsorted(ends, chances, side="right"), dtype=np.int64)
 
     def is_mistyped(self, seed: int, index: int) -> bool:
         """Whether this visitor gets a digit of the NIK wrong."""
@@ -150,9 +161,17 @@ class Population:
 def _identity(seed: int, index: int) -> tuple[dt.date, bool, int]:
     """(birth date, is a woman, serial): different for the first IDENTITIES indices of a seed."""
     shift = mix(to_word(seed)) % IDENTITIES
-    place = (index * 166_667_173 + shift) % IDENTITIES  # the factor is coprime to IDENTITIES
+    place = (index * SPREAD + shift) % IDENTITIES
     serial, rest = place % SERIALS + 1, place // SERIALS
     return FIRST_BIRTH + dt.timedelta(days=rest // 2), rest % 2 == 1, serial
+
+
+def birth_days_of(seed: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Days from FIRST_BIRTH to the birth of every visitor of an array, 0 to BIRTH_DAYS - 1."""
+    shift = mix(to_word(seed)) % IDENTITIES
+    # Reduced first, so that the product stays below 2**63 whatever the index.
+    places = (indices % IDENTITIES * SPREAD + shift) % IDENTITIES
+    return np.asarray(places // SERIALS // 2, dtype=np.int64)
 
 
 def _mistype(nik: str) -> str:

@@ -19,6 +19,8 @@ from workload.arrivals import ArrivalCurve
 from workload.errors import Fault, ScenarioError
 from workload.journey import Journey, Patience
 from workload.objective import Objective
+from workload.opening import EVERYONE
+from workload.opening_table import read_opening
 from workload.population import Population
 from workload.reader import Reader, one_of, prose, text, whole
 from workload.scenario_parts import (
@@ -87,6 +89,8 @@ class Scenario:
                 for written, step in steps
             ],
         }
+        if self.curve.opening.policy != "everyone":
+            shaped["opening"] = self.table.get("opening")
         canonical = json.dumps(_plain(shaped), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -105,6 +109,11 @@ class Scenario:
         except ValueError as error:
             fault = Fault("population", population, f"give a number above 0: {error}")
             raise ScenarioError(f"scenario {self.name}", [fault]) from error
+
+    def opened_to_everyone(self) -> Scenario:
+        """The same people on the same luck, all let in when the doors open."""
+        table = {**self.table, "opening": {"policy": "everyone"}}
+        return replace(self, curve=self.curve.opened(EVERYONE), table=table)
 
     def until(self, step: str) -> Scenario:
         """The same scenario with the journey cut after ``step``, which is walked.
@@ -203,6 +212,7 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
     seed = reader.take("seed", whole(0, 2**63 - 1), 1)
     curve = read_curve(reader.child("arrivals"))
     people = read_people(reader.child("people"))
+    opening = read_opening(reader.child("opening"), people)
     patience = read_patience(reader.child("patience"), Patience())
     journey = read_journey(reader, patience)
     objectives = read_objectives(reader, journey)
@@ -210,13 +220,13 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
     readings = read_readings(reader.child("readings"), journey.names if journey else WALKED)
     chosen = choose_reading(reader, readings, reading)
     reader.done()
-    if reader.faults or not (curve and people and journey and name):
+    if reader.faults or not (curve and people and opening and journey and name):
         raise ScenarioError(subject, reader.faults)
     return Scenario(
         name=name,
         question=question or "",
         seed=seed or 0,
-        curve=curve,
+        curve=curve.opened(opening),
         people=people,
         journey=_as_read(journey, readings.get(chosen)),
         objectives=objectives,

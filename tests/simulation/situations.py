@@ -17,6 +17,7 @@ from workload.arrivals import Arrivals, Constant, total_curve
 from workload.durations import Duration, constant, exponential, lognormal
 from workload.history import NAMES, History
 from workload.journey import Journey, Patience, Step
+from workload.opening import Opening
 
 MS: Final = 0.001
 PATIENT: Final = Patience(timeout_s=10, attempts=3, backoff_s=0.5, backoff_cap_s=4, mail_s=60)
@@ -137,6 +138,13 @@ def by_dozens(people: int) -> Arrivals:
     return Arrivals(who, who // 12 * 10_000_000)
 
 
+def in_waves(people: int) -> Arrivals:
+    """A third at once, a third two seconds later, a third three: not in the order of indices."""
+    curve = total_curve([Constant(400.0, 0, people / 400)], people / 400)
+    thirds = Opening("waves", (0, 2_000_000, 3_000_000), (1 / 3, 1 / 3, 1 / 3))
+    return replace(curve, deterministic=True).opened(thirds).arrivals(11)
+
+
 TICKS: Final = journey(pause=constant(20 * MS))
 
 
@@ -188,6 +196,10 @@ SITUATIONS: Final = (
               Deployment(speed=8, admission="shed", in_flight_cap=20), journey(HASTY), 1_500),
     Situation("overload, shed at once", LIVELY,
               Deployment(speed=8, admission="shed", in_flight_cap=20, shed_delay_s=0), rate=1_500),
+    Situation("let in by waves", deployment=Deployment(speed=3), walk=journey(HASTY),
+              arrivals_of=in_waves),
+    Situation("let in by waves, by ticks", TICKING, Deployment(workers=4), TICKS, ties=True,
+              arrivals_of=in_waves),
     Situation("mail gets lost", deployment=Deployment(mail_loss=0.3)),
     Situation("mail is slower than patience",
               deployment=Deployment(mail_delay=lognormal(20, 120), mail_connections=1)),

@@ -40,6 +40,7 @@ arrivals = { duration = 1, opens_at = "01:00", population = 5, deterministic = t
     { shape = "daily", mean_per_h = 5, swing = 0.5, busiest = "12:00" },
 ] }
 people = { mistyped = 0.1, domain = "example.com", provinces = { Bali = 1 } }
+opening = { policy = "by-province", groups = [{ opens = "1h", provinces = ["Bali"] }] }
 steps = [{ name = "open_site" }, { name = "register", pause = [1, 2], patience = { jitter = 1 } }]
 [readings.r]
 why = "w"
@@ -47,6 +48,16 @@ drop_out = { register = 0.1 }
 pause = { register = 2 }
 published = [{ hours = 1, registered = 1, email_verified = 1, identity_verified = 1, joined = 1 }]
 """)
+# The same, by each policy of the opening: a group of one has no use for another's keys.
+EVERY_OPENING = [
+    {**EVERYTHING, "opening": {"policy": policy, "groups": [{"opens": 1, key: value}]}}
+    for policy, key, value in (
+        ("by-province", "provinces", ["Bali"]),
+        ("by-birth-date", "years", [1956, 1975]),
+        ("by-birth-date", "days", [1, 15]),
+        ("waves", "share", 0.5),
+    )
+]
 EVERYWHERE = {
     r"\[\d+\]": "[]",
     r"^readings\.[^.]+": "readings.*",
@@ -77,7 +88,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     for name in ("take", "child", "children"):
         monkeypatch.setattr(Reader, name, watched(getattr(Reader, name)))
-    scenario_from(EVERYTHING, "everything")
+    for table in EVERY_OPENING:
+        scenario_from(table, "everything")
     return found
 
 
@@ -183,6 +195,11 @@ def test_the_schemas_defaults_are_what_the_reader_fills_in() -> None:
         (("arrivals", "parts", 0, "per_m"), 1),
         (("people", "domain"), "gmail.com"),
         (("people", "provinces"), {"Java": 1}),
+        (("opening", "policy"), "by-name"),
+        (("opening", "policy"), "everyone"),
+        (("opening", "groups"), []),
+        (("opening", "groups", 0, "opens"), "later"),
+        (("opening", "groups", 0, "share"), 0.5),
         (("patience", "attempts"), 0),
         (("steps", 1, "pause"), {"median_s": 1}),
         (("steps", 1, "mail"), "spam"),
@@ -202,10 +219,11 @@ def test_the_schema_refuses_what_the_reader_refuses(path: tuple[Any, ...], value
         scenario_from(table, "a test")
 
 
-def test_everything_at_once_fits_both() -> None:
+@pytest.mark.parametrize("table", EVERY_OPENING)
+def test_everything_at_once_fits_both(table: dict[str, Any]) -> None:
     """The schema and the reader agree on a scenario that uses every key."""
-    assert [error.message for error in VALIDATOR.iter_errors(EVERYTHING)] == []
-    assert scenario_from(EVERYTHING, "everything").name == "everything"
+    assert [error.message for error in VALIDATOR.iter_errors(table)] == []
+    assert scenario_from(table, "everything").name == "everything"
 
 
 def documented() -> dict[str, str]:
@@ -215,6 +233,8 @@ def documented() -> dict[str, str]:
         "`[arrivals]`": "arrivals.",
         "`[[arrivals.parts]]`": "arrivals.parts[].",
         "`[people]`": "people.",
+        "`[opening]`": "opening.",
+        "`[[opening.groups]]`": "opening.groups[].",
         "`[patience]`": "patience.",
         "`[[steps]]`": "steps[].",
         "`[readings.NAME]`": "readings.*.",
