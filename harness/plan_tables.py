@@ -60,6 +60,7 @@ def show_plan(asked: Asked, found: Plan, verdicts: Sequence[Verdict]) -> None:
     show_bounds(found.bounds)
     show_verdicts(verdicts)
     show_next(found)
+    show_exchange_rates(found)
     say(*_said(asked, found))
 
 
@@ -108,6 +109,19 @@ def show_next(found: Plan) -> None:
         for one in found.breaks_next
     )  # fmt: skip
     show("What breaks next", columns, rows, "By the screen: one seed and the fluid model.")
+
+
+def show_exchange_rates(found: Plan) -> None:
+    """Between policy and servers; what changes nothing is told in one line."""
+    if not found.exchange_rates:
+        return
+    say("", "Exchange rates, at the same verdict by the screen, all other settings as planned")
+    say(*(f"  {one.sentence}" for one in found.exchange_rates if one.saved != 0))
+    idle = [one for one in found.exchange_rates if one.saved == 0]
+    names = dict.fromkeys(one.setting for one in idle)
+    for setting in names:
+        policies = "; ".join(one.policy for one in idle if one.setting == setting)
+        say(f"  nothing saved in {setting}: {policies}")
 
 
 def _said(asked: Asked, found: Plan) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from simulation.bounds import Bounds, bounds_of, disagreements
 from simulation.deployment import Deployment
+from simulation.exchange import Exchange, exchange_rates
 from simulation.fluid import fluid_of
 from simulation.projection import Projection
 from simulation.replication import Question, Replication
@@ -41,6 +42,8 @@ GROWTH: Final = (1.1, 1.25, 1.5)
 MOST_DEMAND: Final = 64.0
 #: Seconds of wall-clock time that are kept for a look at what breaks next.
 ASIDE_S: Final = 30.0
+#: The most seconds that are spent on exchange rates between policy and servers.
+EXCHANGE_S: Final = 60.0
 
 Tell = Callable[[float, str], None]
 
@@ -80,6 +83,7 @@ class Plan:
     wanted: int
     breaks_next: tuple[Next, ...]
     cliff: Cliff
+    exchange_rates: tuple[Exchange, ...]
     warnings: tuple[str, ...]
     screened: int
     simulated: int
@@ -128,6 +132,7 @@ class Plan:
                 }
                 for one in self.breaks_next
             ],
+            "exchange_rates": [one.to_json() for one in self.exchange_rates],
             "warnings": list(self.warnings),
             "screened": self.screened,
             "simulated": self.simulated,
@@ -163,20 +168,20 @@ def find_plan(
     broken = screen.broken(ample)
     if broken:
         raise impossible(screen.asked(ample), broken, searched)
-    least: dict[str, float] = {}
-    tell(0.02, "the least of each setting")
-    with ThreadPoolExecutor(max_workers=2) as two:
-        found = two.map(lambda setting: least_of(screen, ample, setting), searched)
-        for setting, value in zip(searched, found, strict=True):
-            least[setting.name] = value
-            tell(0.02 + 0.2 * len(least) / len(searched), f"{setting.name} {value:g}")
-    chosen = with_values(ample, least)
+    least = _least_of_each(screen, ample, searched, tell)
     tell(0.25, "all of them together")
-    chosen, is_least = enough(screen, chosen, searched)
+    chosen, is_least = enough(screen, with_values(ample, least), searched)
     chosen, confirmed = _confirm(screen, chosen, searched, confirm, tell, executor)
     is_least = is_least and all(getattr(chosen, name) == value for name, value in least.items())
-    tell(0.95, "what breaks next")
+    tell(0.9, "what breaks next")
     bounds = bounds_of(screen.asked(chosen))
+    breaks_next = tuple(_next(screen, chosen, demand) for demand in GROWTH)
+    cliff = _cliff(screen, chosen, searched, bounds)
+    rates = exchange_rates(
+        screen, chosen, _binding_first(searched, bounds),
+        Clock(min(EXCHANGE_S, max(0.0, clock.left_s))),
+        lambda share: tell(0.92 + 0.08 * share, "what another policy saves"),
+    )  # fmt: skip
     return Plan(
         cheapest=chosen,
         searched=searched,
@@ -185,13 +190,37 @@ def find_plan(
         bounds=bounds,
         confirmed=confirmed,
         wanted=confirm,
-        breaks_next=tuple(_next(screen, chosen, demand) for demand in GROWTH),
-        cliff=_cliff(screen, chosen, searched, bounds),
+        breaks_next=breaks_next,
+        cliff=cliff,
+        exchange_rates=rates,
         warnings=_warnings(bounds, confirmed),
         screened=screen.screened,
         simulated=screen.simulated + len(confirmed.replications),
         wall_s=clock.spent_s,
     )
+
+
+def _least_of_each(
+    screen: Screen, ample: Deployment, searched: tuple[Setting, ...], tell: Tell
+) -> dict[str, float]:
+    least: dict[str, float] = {}
+    tell(0.02, "the least of each setting")
+    with ThreadPoolExecutor(max_workers=2) as two:
+        found = two.map(lambda setting: least_of(screen, ample, setting), searched)
+        for setting, value in zip(searched, found, strict=True):
+            least[setting.name] = value
+            tell(0.02 + 0.2 * len(least) / len(searched), f"{setting.name} {value:g}")
+    return least
+
+
+def _binding_first(searched: tuple[Setting, ...], bounds: Bounds) -> list[Setting]:
+    """Settings in the order of their stations' load, the bottleneck's first."""
+
+    def load(setting: Setting) -> float:
+        rows = [row for name in setting.stations if (row := bounds.of(name))]
+        return max((row.peak_load for row in rows), default=0.0)
+
+    return sorted(searched, key=lambda setting: -load(setting))
 
 
 def _confirm(
@@ -240,7 +269,7 @@ def _replicate(
             run = future.result()
             found[run.seed] = run
             share = len(found) / asked.replications
-            tell(0.3 + 0.65 * share, f"confirmed by {len(found)} of {asked.replications}")
+            tell(0.3 + 0.6 * share, f"confirmed by {len(found)} of {asked.replications}")
         except InvalidRunError as error:
             late = error
     if late and not found:

@@ -102,11 +102,13 @@ class Screen:
     """Answers for one question, by deployment and demand; every answer is given once.
 
     ``simulated``: how many replications it has run; ``screened``: how many answers it gave.
+    ``whole``: whether the wave is simulated from end to end; None: where it is short.
     """
 
     question: Question
     clock: Clock
     simulated: int = 0
+    whole: bool | None = None
     _known: dict[tuple[str, float], tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -116,6 +118,8 @@ class Screen:
     @property
     def is_whole(self) -> bool:
         """Whether the wave is short enough to be simulated from end to end."""
+        if self.whole is not None:
+            return self.whole
         few = demand_of(self.question).people <= FEW
         return few and self.question.window_length_s <= SHORT_S
 

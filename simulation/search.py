@@ -140,13 +140,13 @@ def least_of(screen: Screen, ample: Deployment, setting: Setting) -> float:
     high = float(getattr(ample, setting.name))
     whole = setting.name != "registry_quota_per_s"
     low = 0.0 if whole else high / 1024
-    value = _bisect(lambda one: not screen.flows_break(with_value(one)), low, high, whole)[1]
+    value = bisect(lambda one: not screen.flows_break(with_value(one)), low, high, whole)[1]
     if screen.broken(with_value(value)):
-        value = _bisect(lambda one: not screen.broken(with_value(one)), value, high, whole)[1]
+        value = bisect(lambda one: not screen.broken(with_value(one)), value, high, whole)[1]
     return value
 
 
-def _bisect(
+def bisect(
     passes: Callable[[float], bool],
     low: float,
     high: float,
@@ -196,7 +196,7 @@ def _trimmed(
 
     if low < high:
         whole = setting.name != "registry_quota_per_s"
-        value = low if passes(low) else _bisect(passes, low, high, whole)[1]
+        value = low if passes(low) else bisect(passes, low, high, whole)[1]
         chosen = with_values(chosen, {setting.name: value})
     return chosen
 

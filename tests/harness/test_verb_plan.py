@@ -73,6 +73,9 @@ def test_a_plan_is_as_documented_and_says_what_to_buy(
     assert found["objectives"][0]["verdict"] == "met"
     assert found["confirm"] == {"wanted": 2, "done": 2}
     assert found["next"][0]["broken"] == ["backlog identity < 2min"]
+    waves = next(one for one in found["exchange_rates"] if "waves" in one["policy"])
+    assert waves["saved"] == pytest.approx(waves["before"] - waves["after"])
+    assert waves["sentence"] in answer.told
     for words in ("The cheapest deployment", "Operational bounds", "What breaks next",
                   "Bottleneck: registry", "Confirmed by 2 of 2 replications"):  # fmt: skip
         assert words in answer.told
