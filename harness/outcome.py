@@ -67,7 +67,7 @@ def show_steps(summary: Summary) -> None:
     """Funnel and latency of each step."""
     columns = [Column("step", figure=False), *(Column(name) for name in FIGURES)]
     caption = "Latency from the intended start to the answer, retries included."
-    show("Steps", columns, (_step_row(step) for step in summary.steps), caption)
+    show("Steps", columns, map(_step_row, (*summary.steps, *summary.attack)), caption)
 
 
 def _step_row(step: StepSummary) -> list[str | Text]:

@@ -55,7 +55,7 @@ def show_steps(found: dict[str, Any]) -> None:
     peaks = found["two_peaked"]
     rows = (
         [name, *(count(row[key]) for key in names), *map(span, _percentiles(row, two_peaked=peaks))]
-        for name, row in found["steps"].items()
+        for name, row in {**found["steps"], **found.get("attack", {})}.items()
     )
     show("Steps", columns, rows, caption)
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from loadtests.protocol import DEFAULT
 from workload.arrivals import Arrivals
+from workload.coming import coming
 from workload.errors import Fault, InputError
 from workload.manifest import Bending
 from workload.scenario import Scenario, scenario_from
@@ -65,12 +66,13 @@ def check_mailbox(orders: Orders) -> None:
         raise InputError("mailbox", [Fault("mailbox", "", remedy)])
 
 
-def bent_arrivals(scenario: Scenario, bending: Bending) -> Arrivals:
-    """Who comes when in a run: the window of the curve, thinned, from run time 0, sped up.
+def check_attack(orders: Orders) -> None:
+    """InputError when the scenario has attackers: only the model lets them in."""
+    if orders.load().attack:
+        remedy = "attackers are simulated only (surge simulate): take this table out to drive it"
+        raise InputError("scenario", [Fault("attack", "[attack]", remedy)])
 
-    Visitors keep their numbers; only their instants move.
-    """
-    start, end = bending.window_s
-    inside = scenario.curve.arrivals(scenario.seed).window(start, end)
-    moved = Arrivals(inside.index, inside.at_ns - round(start * 1e9))
-    return moved.thin(scenario.seed, bending.thin).faster(bending.speed)
+
+def bent_arrivals(scenario: Scenario, bending: Bending) -> Arrivals:
+    """Who of the people comes when in a run; `workload.coming` says it."""
+    return coming(scenario, scenario.seed, bending).people

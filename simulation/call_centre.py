@@ -19,6 +19,8 @@ def call_if_failed(w: World, now: int, visit: int, ending: int) -> None:
     if w.cells[at.C_CALL_SHARE] == 0 or ending not in (GAVE_UP, TURNED_AWAY):
         return
     who, seed = w.visits[visit + at.V_WHO], w.cells[at.C_SEED]
+    if who >= w.cells[at.C_FIRST_ATTACKER]:
+        return
     if draw(seed, who, 0, 0, SUPPORT) >= w.cells[at.C_CALL_SHARE]:
         return
     job = take_errand(w, at.CALLING, visit, 0)

@@ -118,8 +118,10 @@ def _next_action(w: Any, now: int, visit: int, step: int, number: int, ns: int) 
 @machine_code()
 def _hear(w: Any, now: int, visit: int, outcome: int) -> None:
     """A visitor has heard something, and goes on as `walk` says."""
+    attacks = w.visits[visit + at.V_WHO] >= w.cells[at.C_FIRST_ATTACKER]
     step, number, ns, ending = advance(
-        w.plan, w.pauses, w.cells[at.C_STEPS], w.cells[at.C_SEED], w.visits[visit + at.V_WHO],
+        w.plan, w.pauses, w.cells[at.C_ROWS_OF_PLAN if attacks else at.C_STEPS],
+        w.cells[at.C_SEED], w.visits[visit + at.V_WHO],
         w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER], outcome,
     )  # fmt: skip
     record(w, now, visit, outcome, ending)
@@ -147,7 +149,10 @@ def _arrive(w: Any, now: int, who: int) -> None:
     """A visitor comes."""
     w.cells[at.C_EVENTS] += 1
     visit = open_visit(w, now, who)
-    _next_action(w, now, visit, 0, 1, begin(w.pauses, w.cells[at.C_SEED], who))
+    if who >= w.cells[at.C_FIRST_ATTACKER]:
+        _next_action(w, now, visit, w.cells[at.C_STEPS], 1, 0)
+    else:
+        _next_action(w, now, visit, 0, 1, begin(w.pauses, w.cells[at.C_SEED], who))
 
 
 @machine_code()
@@ -199,7 +204,7 @@ class CompiledEngine:
         self.order = order
         lists = build_world(order, places=4096)
         self.world = at.World._make(np.asarray(sequence, dtype=np.int64) for sequence in lists)
-        self._calendar = new_calendar(order.itinerary.steps)
+        self._calendar = new_calendar(len(order.journey.steps))
 
     def run(self, arrivals: Arrivals, progress: Callable[[float], None] | None = None) -> at.World:
         """Let everybody arrive and walk; returns the world at the end.

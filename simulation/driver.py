@@ -72,7 +72,8 @@ class SimpyEngine:
     def _visit(self, who: int) -> Generator[Event, Any, None]:
         world, env = self.world, self.env
         mine = open_visit(world, int(env.now), who)
-        visit = walk(self.order.itinerary, self.order.seed, who)
+        order, attacks = self.order, who >= self.order.first_attacker
+        visit = walk(order.itinerary, order.seed, who, attacks=attacks)
         action = next(visit)
         while True:
             hears = self._hears[mine] = Event(env)

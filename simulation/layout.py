@@ -119,7 +119,9 @@ C_CALL_HEAD: Final = 77
 C_CALL_TAIL: Final = 78
 C_CALL_TABLE: Final = 79  # how long an agent talks, and how long a caller waits
 C_CALL_PATIENCE: Final = 80
-CELLS: Final = 84
+C_FIRST_ATTACKER: Final = 84  # who has an index from here on attacks
+C_ROWS_OF_PLAN: Final = 85  # steps of people and attackers
+CELLS: Final = 86
 
 # ---- a visit -------------------------------------------------------------------------------------
 V_WHO: Final = 0

@@ -142,6 +142,7 @@ class Projection:
             "uncalibrated": list(question.model.uncalibrated()),
             "checkpoints": self.checkpoints(),
             "steps": {name: self.step(name) for name in question.scenario.journey.names},
+            "attack": {one.name: self.step(one.name) for one in first.summary.attack},
             "stations": {name: self.station(name) for name in first.stations},
             "modes": self._modes(),
             "bottleneck": self.bottleneck,

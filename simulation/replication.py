@@ -21,6 +21,7 @@ from simulation.deployment import Deployment
 from simulation.service import ServiceModel
 from simulation.world import Order
 from workload.arrivals import Arrivals
+from workload.coming import Coming, coming
 from workload.draws import DROP_OUT, KNOTS, MISTYPE, PAUSE, draws, quantiles, threshold
 from workload.durations import SECOND_NS
 from workload.errors import Fault, InputError
@@ -87,23 +88,31 @@ class Replication:
 
 def arrivals_of(question: Question, seed: int) -> tuple[Arrivals, float]:
     """The visitors of a question, shifted so that its window starts at 0; (arrivals, last in s)."""
+    people = _coming(question, seed).people
+    return people, _last_s(people)
+
+
+def _coming(question: Question, seed: int) -> Coming:
     scenario, bending = question.scenario, question.bending
     if bending.population is not None:
         scenario = scenario.with_population(bending.population)
-    start, end = bending.window_s
-    people = scenario.curve.arrivals(seed).window(start, end).thin(seed, bending.thin)
-    shifted = Arrivals(people.index, people.at_ns - round(start * 1e9)).faster(bending.speed)
-    return shifted, float(shifted.at_ns[-1]) / 1e9 if len(shifted) else 0.0
+    return coming(scenario, seed, bending)
+
+
+def _last_s(people: Arrivals) -> float:
+    return float(people.at_ns[-1]) / 1e9 if len(people) else 0.0
 
 
 def replicate(question: Question, seed: int, progress: Progress | None = None) -> Replication:
     """Simulate one seed."""
     scenario, bending = question.scenario, question.bending
-    arrivals, last_s = arrivals_of(question, seed)
-    horizon_s = question.horizon_s if question.horizon_s is not None else last_s + AFTERMATH_S
+    who = _coming(question, seed)
+    arrivals, people = who.everybody, who.people
+    asked_s = question.horizon_s
+    horizon_s = asked_s if asked_s is not None else _last_s(people) + AFTERMATH_S
     order = Order(
-        journey=scenario.journey,
-        itinerary=scenario.journey.itinerary(bending.pauses, bending.speed),
+        journey=scenario.walked,
+        itinerary=scenario.itinerary(bending.pauses, bending.speed),
         model=question.model,
         deployment=question.deployment,
         seed=seed,
@@ -112,11 +121,12 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
         horizon_s=horizon_s,
         cell_s=max(1.0, 60.0 * math.ceil(horizon_s / 3600 / 60)) if horizon_s > 3600 else 1.0,
         trace=question.trace,
+        first_attacker=who.first_attacker,
     )
     began = time.perf_counter()
     world = _engine(question.engine)(order).run(arrivals, progress)
     wall_s = time.perf_counter() - began
-    return _fold(question, order, world, arrivals, seed, wall_s)
+    return _fold(question, order, world, people, seed, wall_s)
 
 
 def _engine(name: str) -> Any:
@@ -136,13 +146,14 @@ def _fold(
     endings = ends[:, at.E_LAST] & 255
     ideal = finishes_ideally(question.scenario, order, people)
     lost = int((ideal & (endings != Ending.FINISHED)).sum())
+    tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
     return Replication(
         seed=seed,
         summary=_summary(question.scenario, order, world, len(people), endings),
         stations=_stations(order, world),
         people=len(people),
         lost=lost,
-        attempts=int(world.cells[at.C_ATTEMPTS]),
+        attempts=sum(int(v) for v in tallies[: order.itinerary.steps, at.T_ATTEMPTS]),
         events=int(world.cells[at.C_EVENTS]),
         wall_s=wall_s,
         digest=hashlib.sha256(ends.astype("<i8").tobytes()).hexdigest(),
@@ -211,7 +222,8 @@ def _summary(
         )
     names = {e.name.lower(): int((endings == e).sum()) for e in Ending}
     points = _checkpoints(scenario, order, np.cumsum(achieved, axis=1))
-    return Summary(order.horizon_s, order.cell_s, tuple(steps), visits, names, points)
+    mine, attack = tuple(steps[: order.itinerary.steps]), tuple(steps[order.itinerary.steps :])
+    return Summary(order.horizon_s, order.cell_s, mine, visits, names, points, attack)
 
 
 def _checkpoints(

@@ -29,7 +29,8 @@ def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -
         w.visits[visit + at.V_FIRST] = at.NONE
     w.visits[visit + at.V_STEP] = step
     w.visits[visit + at.V_NUMBER] = number
-    if w.cells[at.C_ROOM_GAP] > 0 and step == 0 and number == 1:
+    first = number == 1 and step in (0, w.cells[at.C_STEPS])  # of a person, of an attacker
+    if w.cells[at.C_ROOM_GAP] > 0 and first:
         take_ticket(w, now, visit)
         return
     if mail == NO_MAIL or w.visits[visit + at.V_INBOX] & (1 << mail):

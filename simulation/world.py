@@ -9,6 +9,7 @@ from typing import Final
 from simulation import layout as at
 from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel
+from workload.attack import step_done
 from workload.draws import threshold
 from workload.durations import SECOND_NS, Duration, constant
 from workload.errors import Fault, InputError
@@ -24,7 +25,10 @@ KINDS: Final = {"plain": at.PLAIN, "write": at.WRITE, "read": at.READ, "upload":
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be simulated. ``people``: one more than the largest visitor index."""
+    """What is to be simulated. ``people``: one more than the largest visitor index.
+
+    ``journey``: all steps, the attackers' last. Who has an index from ``first_attacker`` on is one.
+    """
 
     journey: Journey
     itinerary: Itinerary
@@ -36,6 +40,7 @@ class Order:
     horizon_s: float = 86_400.0
     cell_s: float = 1.0
     trace: bool = False
+    first_attacker: int = at.WHO_MASK + 1
 
 
 class _Tables:
@@ -146,16 +151,17 @@ def _routes(order: Order, tables: _Tables) -> Sequence[int]:
     check = at.INLINE_CHECK if inline else at.QUEUED_CHECK
     flat: list[int] = []
     for step in order.journey.steps:
-        cost = order.model.steps[step.name]
-        mail = MAILS.index(CAUSES_MAIL.get(step.name, "none"))
+        name = step_done(step.name)
+        cost = order.model.steps[name]
+        mail = MAILS.index(CAUSES_MAIL.get(name, "none"))
         flat += [
             KINDS[cost.kind],
             tables.add(cost.before, speed),
             tables.add(cost.after, speed),
             tables.add(cost.query, speed),
             mail,
-            check if step.name in CAUSES_CHECK else at.NO_CHECK,
-            int(step.name in POLLS_IDENTITY),
+            check if name in CAUSES_CHECK else at.NO_CHECK,
+            int(name in POLLS_IDENTITY),
         ]
     return flat
 
@@ -166,6 +172,8 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
     values = {
         at.C_SEED: order.seed,
         at.C_STEPS: order.itinerary.steps,
+        at.C_ROWS_OF_PLAN: len(order.journey.steps),
+        at.C_FIRST_ATTACKER: order.first_attacker,
         at.C_HEARD: at.NONE,
         at.C_FREE_VISIT: at.NONE,
         at.C_FREE_JOB: at.NONE,

@@ -55,6 +55,7 @@ LOT: Final = 19
 READ: Final = 20  # what a read takes beside its CPU
 SNAPSHOT: Final = 21  # how far a published count is off
 WAVE: Final = 22  # which wave of the opening a visitor is let in with
+ATTACK: Final = 23  # when attackers come
 
 
 def to_word(value: int) -> int:

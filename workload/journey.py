@@ -7,6 +7,7 @@ one row of WIDTH integers a step, and quantile tables of pauses in nanoseconds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -28,6 +29,9 @@ STEPS: Final = (
     "check_result",
     "call_support",
 )
+
+#: Steps of attackers stand behind the people's, and are called so: `attack_register`.
+ATTACKERS: Final = "attack_"
 
 # Which mail an attempt waits for before it is made.
 NO_MAIL: Final = 0
@@ -83,7 +87,10 @@ class Step:
 
 
 class Itinerary(NamedTuple):
-    """A journey as flat integers: ``plan`` (steps x WIDTH) and ``pauses`` (steps x KNOTS, ns)."""
+    """A journey as flat integers: ``plan`` (rows x WIDTH) and ``pauses`` (rows x KNOTS, ns).
+
+    Rows from ``steps`` on are those of attackers.
+    """
 
     plan: tuple[int, ...]
     pauses: tuple[int, ...]
@@ -100,8 +107,10 @@ class Journey:
     def names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self.steps)
 
-    def itinerary(self, pauses: float = 1.0, speed: float = 1.0) -> Itinerary:
+    def itinerary(self, pauses: float = 1.0, speed: float = 1.0, attacks: int = 0) -> Itinerary:
         """The journey with pauses multiplied by ``pauses`` and divided by ``speed``.
+
+        Its last ``attacks`` steps are those of attackers.
 
         Polls are pauses; timeouts, backoff and the patience for a mail are not, and stay.
         """
@@ -113,7 +122,12 @@ class Journey:
         flat = np.concatenate(tables).tolist()
         if len(flat) != KNOTS * len(self.steps):
             raise AssertionError("one pause table a step")
-        return Itinerary(tuple(rows), tuple(flat), len(self.steps))
+        return Itinerary(tuple(rows), tuple(flat), len(self.steps) - attacks)
+
+
+def peoples(names: Sequence[str]) -> int:
+    """How many of a record's steps are the people's: all before the first of the attackers."""
+    return sum(not name.startswith(ATTACKERS) for name in names)
 
 
 def _row(step: Step, factor: float) -> tuple[int, ...]:

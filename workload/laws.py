@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from workload.history import History
+from workload.journey import peoples
 from workload.visit import Ending, Outcome
 
 Law = Callable[[History], list[str]]
@@ -71,7 +72,7 @@ def steps_follow_acceptance(history: History) -> list[str]:
     )
     starts = np.ones(len(ordered), dtype=bool)
     starts[1:] = ~same_visitor
-    late = starts & (ordered["step"] != 0)
+    late = starts & ~np.isin(ordered["step"], (0, peoples(history.steps)))
     return (
         _found("came to a step without acceptance of the one before", ordered, wrong)
         + _found("was repeated after a final answer", ordered, repeated)
@@ -93,7 +94,7 @@ def an_ending_fits_its_outcome(history: History) -> list[str]:
     ending, outcome, step = (history[name] for name in ("ending", "outcome", "step"))
     accepted = outcome == Outcome.ACCEPTED
     final_no = np.isin(outcome, (Outcome.REFUSED, Outcome.DECLINED))
-    last = step == len(history.steps) - 1
+    last = np.isin(step, (peoples(history.steps) - 1, len(history.steps) - 1))
     fits = {
         Ending.FINISHED: accepted & last,
         Ending.DROPPED_OUT: accepted & ~last,

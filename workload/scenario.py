@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from workload.arrivals import ArrivalCurve
+from workload.attack import Attack, with_attack
+from workload.attack_table import read_attack
 from workload.errors import Fault, ScenarioError
-from workload.journey import Journey, Patience
+from workload.journey import Itinerary, Journey, Patience
 from workload.objective import Objective
 from workload.opening import EVERYONE
 from workload.opening_table import read_opening
@@ -70,6 +72,17 @@ class Scenario:
     readings: Mapping[str, Reading] = field(default_factory=dict)
     reading: str = ""
     table: Mapping[str, Any] = field(default_factory=dict)
+    attack: Attack | None = None
+
+    @property
+    def walked(self) -> Journey:
+        """All steps that anybody walks: the people's, then the attackers'."""
+        return with_attack(self.journey, self.attack)
+
+    def itinerary(self, pauses: float = 1.0, speed: float = 1.0) -> Itinerary:
+        """`walked` as every engine reads it."""
+        attacks = len(self.attack.steps) if self.attack else 0
+        return self.walked.itinerary(pauses, speed, attacks)
 
     @property
     def fingerprint(self) -> str:
@@ -91,6 +104,8 @@ class Scenario:
         }
         if self.curve.opening.policy != "everyone":
             shaped["opening"] = self.table.get("opening")
+        if self.attack:
+            shaped["attack"] = self.table.get("attack")
         canonical = json.dumps(_plain(shaped), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -128,8 +143,13 @@ class Scenario:
         walked, later = names[: names.index(step) + 1], names[names.index(step) + 1 :]
         objectives = tuple(o for o in self.objectives if not _judges(o, later))
         readings = {n: reading.among(walked) for n, reading in self.readings.items()}
+        attack = self.attack
+        if attack and not set(attack.steps) <= set(walked):
+            attack = replace(attack, steps=tuple(s for s in attack.steps if s in walked))
+        attack = attack if attack and attack.steps else None
         return replace(
             self,
+            attack=attack,
             journey=Journey(self.journey.steps[: len(walked)]),
             objectives=objectives,
             readings=readings,
@@ -147,6 +167,11 @@ def _cut(
     """A table as it is written where only these steps are walked."""
     cut = {**table, "steps": list(table.get("steps", ()))[: len(walked)]}
     cut["objectives"] = [objective.text for objective in objectives]
+    if "attack" in cut:
+        left = [step for step in cut["attack"]["steps"] if step in walked]
+        cut["attack"] = {**cut["attack"], "steps": left}
+        if not left:
+            del cut["attack"]
     if "readings" in table:
         cut["readings"] = {
             name: {**written, **{key: among(written[key], walked) for key in BY_STEP}}
@@ -215,6 +240,8 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
     opening = read_opening(reader.child("opening"), people)
     patience = read_patience(reader.child("patience"), Patience())
     journey = read_journey(reader, patience)
+    curve = curve.opened(opening) if curve and opening else curve
+    attack = read_attack(reader, journey, curve)
     objectives = read_objectives(reader, journey)
     hours = read_hours(reader)
     readings = read_readings(reader.child("readings"), journey.names if journey else WALKED)
@@ -226,7 +253,7 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
         name=name,
         question=question or "",
         seed=seed or 0,
-        curve=curve.opened(opening),
+        curve=curve,
         people=people,
         journey=_as_read(journey, readings.get(chosen)),
         objectives=objectives,
@@ -234,6 +261,7 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
         readings=readings,
         reading=chosen,
         table=reader.filled,
+        attack=attack,
     )
 
 

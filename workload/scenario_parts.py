@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from workload.arrivals import ArrivalCurve, Burst, Constant, Daily, Part, Ramp
 from workload.durations import LONGEST_S, Duration, duration_from
-from workload.journey import MAILS, STEPS, Journey, Patience, Step
+from workload.journey import ATTACKERS, MAILS, STEPS, Journey, Patience, Step
 from workload.objective import Objective, parse_objective
 from workload.population import PROVINCES, Population
 from workload.reader import Reader, clock_hours, flag, number, one_of, prose, seconds, text, whole
@@ -181,6 +181,8 @@ def _identifier(value: Any) -> str:
     """A parser for the name of a stranger's step: it becomes a label and a word of objectives."""
     if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", value):
         raise ValueError("write a name of lower-case letters, digits and _, such as `add_to_cart`")
+    if value.startswith(ATTACKERS):
+        raise ValueError(f"{ATTACKERS}… are the steps of [attack]; give it another name")
     return value
 
 

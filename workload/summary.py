@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from workload.histogram import Histogram
 from workload.history import History
+from workload.journey import peoples
 from workload.visit import Ending, Outcome
 
 SCHEMA_NAME: Final = "surge/summary/1"
@@ -58,7 +59,10 @@ class StepSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """``cell_s``: width of the time series' cells; ``checkpoints``: hours -> cumulative counts."""
+    """``cell_s``: width of the time series' cells; ``checkpoints``: hours -> cumulative counts.
+
+    All but ``attack``, the steps of attackers, is about people.
+    """
 
     duration_s: float
     cell_s: float
@@ -66,10 +70,11 @@ class Summary:
     visits: int
     endings: dict[str, int]
     checkpoints: dict[float, dict[str, int]] = field(default_factory=dict)
+    attack: tuple[StepSummary, ...] = ()
 
     def step(self, name: str) -> StepSummary | None:
-        """The step of this name, if the journey has it."""
-        return next((step for step in self.steps if step.name == name), None)
+        """The step of this name, if people or attackers walk it."""
+        return next((one for one in (*self.steps, *self.attack) if one.name == name), None)
 
     @property
     def throughput_per_s(self) -> float:
@@ -88,6 +93,7 @@ class Summary:
             "throughput_per_s": finite(self.throughput_per_s),
             "checkpoints": [{"hours": h, **counts} for h, counts in self.checkpoints.items()],
             "steps": {step.name: _step_json(step) for step in self.steps},
+            "attack": {step.name: _step_json(step) for step in self.attack},
         }
 
 
@@ -132,17 +138,20 @@ def summarize(
         _step_summary(number, name, ordered, groups, grid)
         for number, name in enumerate(history.steps)
     )
-    endings = ordered["ending"][ordered["ending"] != Ending.OPEN]
-    visits = len(np.unique(ordered["visitor"]))
+    own = peoples(history.steps)
+    people = ordered.where(ordered["step"] < own)
+    endings = people["ending"][people["ending"] != Ending.OPEN]
+    visits = len(np.unique(people["visitor"]))
     counts = {e.name.lower(): int((endings == e).sum()) for e in Ending if e != Ending.OPEN}
     counts["open"] = visits - sum(counts.values())
     return Summary(
         duration_s,
         cell_s,
-        steps,
+        steps[:own],
         visits,
         counts,
         _checkpoints(groups, history.steps, [h for h in checkpoints_h if h * 3600 <= duration_s]),
+        steps[own:],
     )
 
 

@@ -156,11 +156,18 @@ def mail_needed(plan: Sequence[int], step: int, number: int) -> int:
     return NO_MAIL
 
 
-def walk(itinerary: Itinerary, seed: int, visitor: int) -> Generator[Pause | Attempt, int, Ending]:
-    """A visit: yields Pause and Attempt, is sent the Outcome of each Attempt, returns an Ending."""
+def walk(
+    itinerary: Itinerary, seed: int, visitor: int, *, attacks: bool = False
+) -> Generator[Pause | Attempt, int, Ending]:
+    """A visit: yields Pause and Attempt, is sent the Outcome of each Attempt, returns an Ending.
+
+    Who attacks walks the steps behind the people's, and begins at once.
+    """
     plan, pauses, steps = itinerary
     step, number, ending = 0, 1, GOES_ON
-    pause = begin(pauses, seed, visitor)
+    pause = 0 if attacks else begin(pauses, seed, visitor)
+    if attacks:
+        step, steps = steps, len(plan) // WIDTH
     while ending == GOES_ON:
         if pause:
             yield Pause(pause)

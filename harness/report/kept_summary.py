@@ -27,7 +27,10 @@ def read_summary(path: Path) -> Summary:
             float(row["hours"]): {key: int(row[key]) for key in row if key != "hours"}
             for row in raw["checkpoints"]
         }
-        steps = tuple(_step(name, step) for name, step in raw["steps"].items())
+        steps, attack = (
+            tuple(_step(name, step) for name, step in rows.items())
+            for rows in (raw["steps"], raw.get("attack", {}))
+        )
         return Summary(
             float(raw["duration_s"]),
             float(raw["cell_s"]),
@@ -35,6 +38,7 @@ def read_summary(path: Path) -> Summary:
             int(raw["visits"]),
             dict(raw["endings"]),
             checkpoints,
+            attack,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = Fault("summary.json", str(error), "a key is missing or damaged; was it edited?")

@@ -140,7 +140,7 @@ def steps(raw: Mapping[str, Any]) -> list[StepRow]:
             p99=latency(row, "p99_s"),
             uncalibrated=name in weak,
         )
-        for name, row in raw["steps"].items()
+        for name, row in {**raw["steps"], **raw.get("attack", {})}.items()
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from loadtests.options import add_options, headers_of, orders_from
-from loadtests.orders import Orders, bent_arrivals, check_mailbox
+from loadtests.orders import Orders, bent_arrivals, check_attack, check_mailbox
 from workload.errors import InputError, ScenarioError
 from workload.manifest import Bending
 from workload.scenario import load_scenario
@@ -133,3 +133,11 @@ def test_the_workers_shares_cover_everybody_once(workers: int) -> None:
     whole = arrivals()
     shares = [whole.slice(worker, workers) for worker in range(workers)]
     assert sorted(np.concatenate([share.index for share in shares])) == whole.index.tolist()
+
+
+def test_a_scenario_with_attackers_is_not_driven() -> None:
+    """Only the model lets them in; the fault says what to do."""
+    check_attack(orders())
+    table: dict[str, Any] = {**orders().scenario, "attack": {"per_s": 5}}
+    with pytest.raises(InputError, match="attack.*simulated only"):
+        check_attack(Orders(table, "", Bending((0, 1)), TARGET))

@@ -14,6 +14,7 @@ from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel, StepCost
 from simulation.world import Order
 from workload.arrivals import Arrivals, Constant, total_curve
+from workload.attack import Attack, beside, with_attack
 from workload.durations import Duration, constant, exponential, lognormal
 from workload.history import NAMES, History
 from workload.journey import Journey, Patience, Step
@@ -103,23 +104,33 @@ class Situation:
     horizon_s: float = 400.0
     ties: bool = False  # whether events of one instant are the point of it
     arrivals_of: Callable[[int], Arrivals] | None = None
+    attack: Attack | None = None
 
     def order(self, people: int) -> Order:
         """The order for about so many people, traced."""
+        attacks = len(self.attack.steps) if self.attack else 0
+        walked = with_attack(self.walk, self.attack)
         return Order(
-            journey=self.walk,
-            itinerary=self.walk.itinerary(),
+            journey=walked,
+            itinerary=walked.itinerary(attacks=attacks),
             model=self.model,
             deployment=self.deployment,
             seed=self.seed,
-            people=2 * people,
+            people=4 * people if self.attack else 2 * people,
+            first_attacker=2 * people,
             mistyped=self.mistyped,
             horizon_s=self.horizon_s,
             trace=True,
         )
 
     def arrivals(self, people: int) -> Arrivals:
-        """About so many people."""
+        """About so many people, and those who attack."""
+        found = self._people(people)
+        if not self.attack:
+            return found
+        return beside(found, self.attack.arrivals(self.seed, 2 * people))
+
+    def _people(self, people: int) -> Arrivals:
         if self.arrivals_of:
             return self.arrivals_of(people)
         duration_s = people / self.rate
@@ -200,6 +211,16 @@ SITUATIONS: Final = (
               arrivals_of=in_waves),
     Situation("let in by waves, by ticks", TICKING, Deployment(workers=4), TICKS, ties=True,
               arrivals_of=in_waves),
+    Situation("attacked at the door", deployment=Deployment(speed=4), rate=400,
+              attack=Attack(300.0, 0.5, 2.5, ("open_site", "register"), timeout_s=0.05)),
+    Situation("attacked by ticks, in a waiting room", TICKING,
+              Deployment(admission="waiting_room", room_per_s=300, workers=2), TICKS,
+              attack=Attack(100.0, 0.0, 3.0, ("register",), 3, 0.02), ties=True,
+              arrivals_of=by_dozens),
+    Situation("attacked, shed, and those who fail call", LIVELY,
+              Deployment(speed=8, admission="shed", in_flight_cap=20, shed_delay_s=0, agents=3,
+                         call_share=0.7, call_length=exponential(0.5)), journey(HASTY), 600,
+              attack=Attack(500.0, 0.2, 1.5, ("open_site", "register", "submit_identity"), 20)),
     Situation("mail gets lost", deployment=Deployment(mail_loss=0.3)),
     Situation("mail is slower than patience",
               deployment=Deployment(mail_delay=lognormal(20, 120), mail_connections=1)),

@@ -41,6 +41,7 @@ arrivals = { duration = 1, opens_at = "01:00", population = 5, deterministic = t
 ] }
 people = { mistyped = 0.1, domain = "example.com", provinces = { Bali = 1 } }
 opening = { policy = "by-province", groups = [{ opens = "1h", provinces = ["Bali"] }] }
+attack = { per_s = 1, start = 0, end = 1, steps = ["open_site"], attempts = 3, timeout_s = 1 }
 steps = [{ name = "open_site" }, { name = "register", pause = [1, 2], patience = { jitter = 1 } }]
 [readings.r]
 why = "w"
@@ -174,6 +175,7 @@ def test_the_schemas_defaults_are_what_the_reader_fills_in() -> None:
         "arrivals": {"duration": 1, "parts": [part]},
         "steps": [{"name": "open_site"}],
         "readings": {"r": {}},
+        "attack": {"per_s": 1},
     }
     filled = defaults_of(scenario_from(least, "least"))
     stated = {path: inner["default"] for path, inner in properties(SCHEMA) if "default" in inner}
@@ -200,6 +202,9 @@ def test_the_schemas_defaults_are_what_the_reader_fills_in() -> None:
         (("opening", "groups"), []),
         (("opening", "groups", 0, "opens"), "later"),
         (("opening", "groups", 0, "share"), 0.5),
+        (("attack", "per_s"), 0),
+        (("attack", "steps"), []),
+        (("attack", "rate"), 5),
         (("patience", "attempts"), 0),
         (("steps", 1, "pause"), {"median_s": 1}),
         (("steps", 1, "mail"), "spam"),
@@ -235,6 +240,7 @@ def documented() -> dict[str, str]:
         "`[people]`": "people.",
         "`[opening]`": "opening.",
         "`[[opening.groups]]`": "opening.groups[].",
+        "`[attack]`": "attack.",
         "`[patience]`": "patience.",
         "`[[steps]]`": "steps[].",
         "`[readings.NAME]`": "readings.*.",
