@@ -14,6 +14,7 @@ from simulation.bounds import Bounds
 from simulation.plan import Plan, find_plan
 from simulation.screen import Clock
 from simulation.search import SETTINGS
+from simulation.sensitivity import Sensitivity
 from workload.agreement import SCHEMA_NAME as AGREEMENT
 from workload.manifest import read_json
 from workload.objective import Verdict
@@ -33,7 +34,8 @@ def plan_with_progress(asked: Asked, arguments: argparse.Namespace) -> Plan:
         progress(f"planning {question.scenario.name}") as report,
         workers("threads", max(2, confirm), fits_at_once(question)) as pool,
     ):
-        return find_plan(question, fixed, confirm, clock, report, pool)
+        screening = arguments.screen is not None
+        return find_plan(question, fixed, confirm, clock, report, pool, screening=screening)
 
 
 def plan_json(asked: Asked, found: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -54,13 +56,19 @@ def agreement_beside(model_file: Path) -> dict[str, Any] | None:
     return read_json(path, AGREEMENT) if path.is_file() else None
 
 
-def show_plan(asked: Asked, found: Plan, verdicts: Sequence[Verdict]) -> None:
+def show_plan(
+    asked: Asked, found: Plan, verdicts: Sequence[Verdict], *, asked_to_screen: bool = False
+) -> None:
     """What to buy, the bounds, the verdicts, and what breaks next."""
     show_settings(found)
     show_bounds(found.bounds)
     show_verdicts(verdicts)
     show_next(found)
     show_exchange_rates(found)
+    if found.sensitivity:
+        show_sensitivity(found.sensitivity)
+    elif asked_to_screen:
+        say("", "No time was left to screen what matters most: give a longer --max-wall.")
     say(*_said(asked, found))
 
 
@@ -122,6 +130,26 @@ def show_exchange_rates(found: Plan) -> None:
     for setting in names:
         policies = "; ".join(one.policy for one in idle if one.setting == setting)
         say(f"  nothing saved in {setting}: {policies}")
+
+
+def show_sensitivity(found: Sensitivity) -> None:
+    """Elementary effects, each of the objective that the factor matters most to."""
+    columns = [Column("factor", figure=False), Column("from"), Column("to"), Column("mu*"),
+               Column("mu"), Column("sigma"), Column("matters most to", figure=False)]  # fmt: skip
+    rows = []
+    for one in found.influences:
+        text, effect = one.strongest
+        rows.append([
+            one.factor.name, f"{one.factor.at(0.0):.4g}", f"{one.factor.at(1.0):.4g}",
+            f"{effect.strength:.3f}", f"{effect.mean:+.3f}", f"{effect.spread:.3f}",
+            text if effect.strength else "nothing",
+        ])  # fmt: skip
+    world = "the whole wave simulated on one seed" if found.whole else "the fluid model"
+    caption = (
+        f"Elementary effects (Morris 1991) on strain = value / (value + limit), 0.5 at the limit; "
+        f"{found.trajectories} trajectories, {found.answers} answers of {world}."
+    )
+    show("What matters most", columns, rows, caption)
 
 
 def _said(asked: Asked, found: Plan) -> Iterator[str]:

@@ -34,6 +34,7 @@ from simulation.search import (
     settings_to_search,
     with_values,
 )
+from simulation.sensitivity import Sensitivity, sensitivity_of
 from workload.errors import InvalidRunError
 
 SCHEMA_NAME: Final = "surge/plan/1"
@@ -72,7 +73,10 @@ class Cliff:
 
 @dataclass(frozen=True)
 class Plan:
-    """``least``: of each setting that was looked for, what it takes while all others are ample."""
+    """``least``: of each setting that was looked for, what it takes while all others are ample.
+
+    ``sensitivity``: None where it was not asked for, or no time was left.
+    """
 
     cheapest: Deployment
     searched: tuple[Setting, ...]
@@ -84,6 +88,7 @@ class Plan:
     breaks_next: tuple[Next, ...]
     cliff: Cliff
     exchange_rates: tuple[Exchange, ...]
+    sensitivity: Sensitivity | None
     warnings: tuple[str, ...]
     screened: int
     simulated: int
@@ -133,6 +138,7 @@ class Plan:
                 for one in self.breaks_next
             ],
             "exchange_rates": [one.to_json() for one in self.exchange_rates],
+            "screening": None if self.sensitivity is None else self.sensitivity.to_json(),
             "warnings": list(self.warnings),
             "screened": self.screened,
             "simulated": self.simulated,
@@ -155,8 +161,11 @@ def find_plan(
     clock: Clock,
     tell: Tell,
     executor: Executor | None = None,
+    *,
+    screening: bool = False,
 ) -> Plan:
-    """The plan; ``fixed``: settings that stay as the deployment has them.
+    """The plan; ``fixed``: settings that stay as the deployment has them; ``screening``: also
+    which settings and policies matter most (`sensitivity`).
 
     InputError where no deployment can meet the objectives, InvalidRunError where time ran out.
     """
@@ -180,8 +189,12 @@ def find_plan(
     rates = exchange_rates(
         screen, chosen, _binding_first(searched, bounds),
         Clock(min(EXCHANGE_S, max(0.0, clock.left_s))),
-        lambda share: tell(0.92 + 0.08 * share, "what another policy saves"),
+        lambda share: tell(0.92 + 0.04 * share, "what another policy saves"),
     )  # fmt: skip
+    sensitivity = None
+    if screening:
+        watch = lambda share: tell(0.96 + 0.04 * share, "what matters most")  # noqa: E731
+        sensitivity = sensitivity_of(screen, chosen, searched, watch)
     return Plan(
         cheapest=chosen,
         searched=searched,
@@ -193,6 +206,7 @@ def find_plan(
         breaks_next=breaks_next,
         cliff=cliff,
         exchange_rates=rates,
+        sensitivity=sensitivity,
         warnings=_warnings(bounds, confirmed),
         screened=screen.screened,
         simulated=screen.simulated + len(confirmed.replications),

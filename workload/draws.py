@@ -56,6 +56,7 @@ READ: Final = 20  # what a read takes beside its CPU
 SNAPSHOT: Final = 21  # how far a published count is off
 WAVE: Final = 22  # which wave of the opening a visitor is let in with
 ATTACK: Final = 23  # when attackers come
+MORRIS: Final = 24  # where a trajectory of a screening begins, and which way it goes
 
 
 def to_word(value: int) -> int:

@@ -28,6 +28,8 @@ def add(subparsers: Subparsers) -> None:
         help="a setting that is given and not for sale; repeatable")  # fmt: skip
     add("--confirm", metavar="N", default="20", help="full-size replications of the winner; 59 "
         "clean ones show a probability of collapse below 5 %%, 299 below 1 %% (20)")  # fmt: skip
+    add("--screen", choices=("morris",), help="also screen which settings and policies matter most "
+        "to the objectives, by elementary effects (no)")  # fmt: skip
     add("--max-wall", metavar="SPAN", default="10m",
         help="wall-clock time after which it stops, with what it has (10m)")  # fmt: skip
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = read_question(arguments)
     found = plan_with_progress(asked, arguments)
     verdicts = judged(found.confirmed)
-    show_plan(asked, found, verdicts)
+    show_plan(asked, found, verdicts, asked_to_screen=arguments.screen is not None)
     if arguments.json:
         print_json(plan_json(asked, found, verdicts))
     return exit_code_of(verdicts)

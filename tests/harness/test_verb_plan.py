@@ -63,11 +63,14 @@ def test_a_plan_is_as_documented_and_says_what_to_buy(
     """Exit 0; settings, cost, bounds, verdicts, what breaks next, the cliff; and in a report."""
     answer = verb(
         "plan", str(scenario), "--model", str(model_file), "--deployment", str(queued),
-        "--confirm", "2", "--horizon", "30m", "--json",
+        "--confirm", "2", "--horizon", "30m", "--screen", "morris", "--json",
     )  # fmt: skip
     found = answer.found
     assert answer.code == 0, answer.told
     assert json_faults(found) == []
+    factors = [one["name"] for one in found["screening"]["factors"]]
+    assert set(factors[:3]) == {"demand", "registry_slots", "registry_quota_per_s"}
+    assert "What matters most" in answer.told
     slots = found["cheapest"]["registry_slots"]
     assert found["cost"] == 100 + 50 + 10 * slots
     assert found["objectives"][0]["verdict"] == "met"
