@@ -32,6 +32,16 @@ def call_if_failed(w: World, now: int, visit: int, ending: int) -> None:
     answer_calls(w, now)
 
 
+def handle_call(w: World, now: int, kind: int, ref: int) -> None:
+    """Events of the call centre; ``ref``: a call, or the number of a change of shift."""
+    if kind == at.CALL_DONE:
+        call_done(w, now)
+    elif kind == at.PATIENCE_OVER:
+        patience_over(w, now, ref)
+    else:
+        shift_changes(w, now, ref)
+
+
 def answer_calls(w: World, now: int) -> None:
     """While an agent is free and somebody waits: talk. Who hung up is passed over."""
     while w.cells[at.C_AGENTS_FREE] > 0 and w.cells[at.C_CALL_HEAD] != at.NONE:
@@ -52,6 +62,27 @@ def call_done(w: World, now: int) -> None:
     """An agent is free."""
     w.cells[at.C_AGENTS_FREE] += 1
     answer_calls(w, now)
+
+
+def shift_changes(w: World, now: int, number: int) -> None:
+    """Agents come or leave, who leaves after the call that they are in; the next change is known.
+
+    Less than no agent is free while those who should have left still talk.
+    """
+    count = w.cells[at.C_SHIFT_COUNT]
+    agents = w.tables[w.cells[at.C_SHIFTS] + number % count * 2 + 1]
+    w.cells[at.C_AGENTS_FREE] += agents - w.cells[at.C_AGENTS]
+    w.cells[at.C_AGENTS] = agents
+    announce_shift(w, number + 1)
+    answer_calls(w, now)
+
+
+def announce_shift(w: World, number: int) -> None:
+    """Put the number-th change since midnight before the run on the calendar."""
+    count = w.cells[at.C_SHIFT_COUNT]
+    after_midnight = w.tables[w.cells[at.C_SHIFTS] + number % count * 2]
+    when = number // count * w.cells[at.C_DAY] + after_midnight - w.cells[at.C_CLOCK]
+    post(w, when, code_of(at.SHIFT_CHANGES, 0, 0, 0), number)
 
 
 def patience_over(w: World, now: int, job: int) -> None:

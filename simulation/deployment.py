@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from simulation.shifts import Shifts, read_agents
 from workload.durations import Duration, constant, duration_from
 from workload.errors import Fault, InputError
 from workload.reader import Reader, flag, number, one_of, seconds, text, whole
@@ -39,8 +40,9 @@ class Deployment:
     """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker
     process and the service run on the same cores; ``generator``: measured through a load
     generator that shares the twins' core. ``room_per_s``: people that the waiting room lets in.
-    ``photo_mbit_per_s``: the photo store's line, 0 for no limit. ``call_share``: of those whose
-    visit failed, how many call; ``call_length`` and ``call_patience`` of a call. Prices are a
+    ``photo_mbit_per_s``: the photo store's line, 0 for no limit. ``agent_shifts``: agents
+    by hour of the day, ``agents`` is then the most at once. ``call_share``: of those whose visit
+    failed, how many call; ``call_length`` and ``call_patience`` of a call. Prices are a
     month, in whatever currency the profile names.
     """
 
@@ -68,6 +70,7 @@ class Deployment:
     room_per_s: float = 100.0
     photo_mbit_per_s: float = 0.0
     agents: int = 0
+    agent_shifts: Shifts = ()
     call_share: float = 0.0
     call_length: Duration = field(default_factory=lambda: constant(300.0))
     call_patience: Duration = field(default_factory=lambda: constant(120.0))
@@ -149,7 +152,11 @@ def _read(reader: Reader, base: Deployment | None = None) -> Deployment:
         found[key] = reader.take(key, number(0, 1), getattr(base, key))
     for key in ("speed", "room_per_s"):
         found[key] = reader.take(key, above, getattr(base, key))
-    found["agents"] = reader.take("agents", whole(0, 1_000_000), base.agents)
+    agents = read_agents(whole(0, 1_000_000))
+    shifts = [list(shift) for shift in base.agent_shifts]
+    found["agents"], found["agent_shifts"] = reader.take(
+        "agents", agents, (base.agents, base.agent_shifts), written=shifts or base.agents
+    ) or (None, None)
     found["admission"] = reader.take("admission", one_of(*ADMISSION), base.admission)
     checks = one_of("queued", "inline")
     found["identity_check"] = reader.take("identity_check", checks, base.identity_check)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from simulation import layout as at
-from simulation.call_centre import call_done, patience_over
+from simulation.call_centre import handle_call
 from simulation.cores import core_done, enqueue_slice, pass_core_on
 from simulation.layout import World, code_of, post
 from simulation.places import drop_job
@@ -196,7 +196,9 @@ def patience_ends(w: World, kind: int, code: int, visit: int) -> None:
 
 
 def handle_outside(w: World, now: int, kind: int, job: int) -> None:
-    """Events of the outside world; ``job``: a check, mail, photo or call, or a window of time."""
+    """Events of the outside world; ``job``: a check, mail, photo or call, a window of time, or the
+    number of a change of shift.
+    """
     if kind == at.CHECK_DUE:
         check_due(w, now, job)
     elif kind == at.CHECK_DONE:
@@ -213,10 +215,8 @@ def handle_outside(w: World, now: int, kind: int, job: int) -> None:
             drop_job(w, job)
     elif kind == at.PHOTO_SENT:
         photo_is_there(w, now, job)
-    elif kind == at.CALL_DONE:
-        call_done(w, now)
-    elif kind == at.PATIENCE_OVER:
-        patience_over(w, now, job)
+    elif kind in (at.CALL_DONE, at.PATIENCE_OVER, at.SHIFT_CHANGES):
+        handle_call(w, now, kind, job)
     elif kind == at.REGISTRY_CHANGES:
         registry_changes(w, now, job)
     elif kind == at.MAIL_ARRIVES:

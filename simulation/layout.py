@@ -121,7 +121,12 @@ C_CALL_TABLE: Final = 79  # how long an agent talks, and how long a caller waits
 C_CALL_PATIENCE: Final = 80
 C_FIRST_ATTACKER: Final = 84  # who has an index from here on attacks
 C_ROWS_OF_PLAN: Final = 85  # steps of people and attackers
-CELLS: Final = 86
+C_AGENTS: Final = 86  # agents of the shift in force, on the phone or not
+C_SHIFTS: Final = 87  # where the shifts stand in `tables`: (ns after midnight, agents) each
+C_SHIFT_COUNT: Final = 88
+C_DAY: Final = 89  # ns of a day
+C_CLOCK: Final = 90  # ns after midnight at time 0
+CELLS: Final = 91
 
 # ---- a visit -------------------------------------------------------------------------------------
 V_WHO: Final = 0
@@ -321,8 +326,9 @@ PHOTO_SENT: Final = 15
 LET_IN: Final = 16
 CALL_DONE: Final = 17
 PATIENCE_OVER: Final = 18
-TIMEOUT: Final = 19
-NO_MAIL_YET: Final = 20
+SHIFT_CHANGES: Final = 19
+TIMEOUT: Final = 20
+NO_MAIL_YET: Final = 21
 
 KIND_SHIFT: Final = 56
 WHO_SHIFT: Final = 16

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from simulation import layout as at
 from simulation.deployment import Deployment
 from simulation.service import ServiceModel
+from simulation.shifts import mean_agents
 from simulation.world import Order
 from workload.arrivals import Arrivals
 from workload.coming import Coming, coming
@@ -122,6 +123,8 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
         cell_s=max(1.0, 60.0 * math.ceil(horizon_s / 3600 / 60)) if horizon_s > 3600 else 1.0,
         trace=question.trace,
         first_attacker=who.first_attacker,
+        clock_h=(scenario.opens_h + bending.window_s[0] / 3600) % 24,
+        speed=bending.speed,
     )
     began = time.perf_counter()
     world = _engine(question.engine)(order).run(arrivals, progress)
@@ -276,14 +279,17 @@ def _utilisation(order: Order, name: str, served: int, busy_s: float, drained_h:
     if not active_s:
         return 0.0
     workers = deployment.replicas * deployment.workers
-    servers = {
+    agents = float(deployment.agents)
+    if deployment.agent_shifts:
+        agents = mean_agents(deployment.agent_shifts, order.clock_h, order.speed, active_s)
+    servers: dict[str, float] = {
         "event_loop": min(workers, deployment.replicas * deployment.cores),
         "write_batcher": workers * deployment.lanes,
         "connection_pool": workers * deployment.pool,
         "database": deployment.database_cores,
         "registry_client": deployment.registry_slots,
         "mail_sender": deployment.mail_connections,
-        "call_centre": deployment.agents,
+        "call_centre": agents,
     }
     rates = {
         "registry_client": deployment.registry_quota_per_s,

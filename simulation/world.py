@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulation import layout as at
+from simulation.call_centre import announce_shift
 from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel
+from simulation.shifts import day_ns, first_change, offsets_ns
 from workload.attack import step_done
 from workload.draws import threshold
 from workload.durations import SECOND_NS, Duration, constant
@@ -41,6 +43,8 @@ class Order:
     cell_s: float = 1.0
     trace: bool = False
     first_attacker: int = at.WHO_MASK + 1
+    clock_h: float = 0.0  # the hour of the day at time 0, on the scenario's clock
+    speed: float = 1.0  # how much faster than real that clock runs
 
 
 class _Tables:
@@ -66,10 +70,17 @@ def build_world(order: Order, places: int = 0) -> at.World:
     _check_journey(order.journey)
     tables = _Tables()
     routes = _routes(order, tables)
+    shifts = order.deployment.agent_shifts
+    offsets = offsets_ns(shifts, order.speed)
     windows = [cell for w in order.deployment.registry_windows for cell in _window(order, w)]
     cells = _cells(order, tables)
     cells[at.C_WINDOWS] = len(tables.flat)
     tables.flat.extend(windows)
+    cells[at.C_SHIFTS], cells[at.C_SHIFT_COUNT] = len(tables.flat), len(shifts)
+    cells[at.C_DAY] = day_ns(order.speed)
+    cells[at.C_CLOCK] = round(order.clock_h / 24 * cells[at.C_DAY])
+    for offset, (_, agents) in zip(offsets, shifts, strict=True):
+        tables.flat.extend((offset, agents))
     cores, loops = _processors(order.deployment, cells)
     steps = len(order.journey.steps)
     time_cells = max(1, -(-round(order.horizon_s * SECOND_NS) // cells[at.C_CELL_NS]))
@@ -96,6 +107,8 @@ def build_world(order: Order, places: int = 0) -> at.World:
         rows=[],
     )
     _announce_windows(order, world)
+    if order.deployment.agent_shifts:
+        _begin_shift(order, world)
     add_places(world, max(places, 2 * cells[at.C_MOST_OUT]))
     return world
 
@@ -123,6 +136,15 @@ def _announce_windows(order: Order, world: at.World) -> None:
             # Of one instant the window that ends comes first.
             code = at.code_of(at.REGISTRY_CHANGES, at.W_TO - edge, 0, number)
             at.post(world, world.tables[window + edge], code, window)
+
+
+def _begin_shift(order: Order, world: at.World) -> None:
+    """Who is on the phones at time 0, and when that changes."""
+    cells, shifts = world.cells, order.deployment.agent_shifts
+    offsets = offsets_ns(shifts, order.speed)
+    first = first_change(offsets, cells[at.C_CLOCK])
+    cells[at.C_AGENTS] = cells[at.C_AGENTS_FREE] = shifts[first - 1][1]
+    announce_shift(world, first)
 
 
 def add_places(world: at.World, count: int) -> None:
@@ -183,9 +205,10 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_CELL_NS: _ns(order.cell_s),
         at.C_HORIZON: _ns(order.horizon_s),
         # A flush causes a mail and a check for each of its rows, a registry that comes back a call
-        # for each of its slots; other events cause a few.
+        # for each of its slots, a shift that begins one of each agent; other events cause a few.
         at.C_MOST_OUT: 2 * deployment.batch_rows
         + (deployment.registry_slots + 2 * windows if windows else 0)
+        + (deployment.agents if deployment.agent_shifts else 0)
         + 64,
         **_service_cells(order.model, deployment, tables),
         **_upstream_cells(order.model, deployment, tables),

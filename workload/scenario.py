@@ -24,7 +24,7 @@ from workload.objective import Objective
 from workload.opening import EVERYONE
 from workload.opening_table import read_opening
 from workload.population import Population
-from workload.reader import Reader, one_of, prose, text, whole
+from workload.reader import Reader, clock_hours, one_of, prose, text, whole
 from workload.scenario_parts import (
     BY_STEP,
     COUNTS,
@@ -73,6 +73,11 @@ class Scenario:
     reading: str = ""
     table: Mapping[str, Any] = field(default_factory=dict)
     attack: Attack | None = None
+
+    @property
+    def opens_h(self) -> float:
+        """The hour of the local clock at which the doors open."""
+        return clock_hours(self.table.get("arrivals", {}).get("opens_at", "00:00"))
 
     @property
     def walked(self) -> Journey:

@@ -105,6 +105,8 @@ class Situation:
     ties: bool = False  # whether events of one instant are the point of it
     arrivals_of: Callable[[int], Arrivals] | None = None
     attack: Attack | None = None
+    clock_h: float = 0.0
+    clock_speed: float = 1.0
 
     def order(self, people: int) -> Order:
         """The order for about so many people, traced."""
@@ -118,6 +120,8 @@ class Situation:
             seed=self.seed,
             people=4 * people if self.attack else 2 * people,
             first_attacker=2 * people,
+            clock_h=self.clock_h,
+            speed=self.clock_speed,
             mistyped=self.mistyped,
             horizon_s=self.horizon_s,
             trace=True,
@@ -268,6 +272,17 @@ SITUATIONS: Final = (
     Situation("a call centre for those who fail", walk=journey(HASTY), rate=1_500,
               deployment=Deployment(speed=8, agents=4, call_share=0.7,
                                     call_length=exponential(0.5), call_patience=exponential(3))),
+    Situation("a call centre by shifts", walk=journey(HASTY), rate=1_500, clock_h=23.5,
+              clock_speed=36_000,  # a day of 2.4 s
+              deployment=Deployment(speed=8, agents=9, agent_shifts=((0, 2), (8, 9), (20, 0)),
+                                    call_share=0.9, call_length=exponential(0.5),
+                                    call_patience=exponential(3))),
+    Situation("a call centre by shifts, by ticks", TICKING,
+              Deployment(workers=3, agents=8, agent_shifts=((6, 1), (12, 8), (18, 3)),
+                         call_share=0.9, call_length=constant(50 * MS),
+                         call_patience=constant(100 * MS)),
+              never_waits(6, 12, 12, 12, 12), ties=True, arrivals_of=by_dozens,
+              clock_h=9.0, clock_speed=864_000),  # a day of 100 ms
     Situation("a call centre by ticks", TICKING,
               Deployment(workers=3, agents=2, call_share=0.9, call_length=constant(50 * MS),
                          call_patience=constant(100 * MS)),
