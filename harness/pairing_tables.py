@@ -6,22 +6,39 @@ from harness.projecting import Asked, project_with_progress
 from harness.tables import Column, say, share, show, span, three_digits
 from simulation.pairing import Difference, Pairing, changed
 from simulation.projection import Projection
-from workload.errors import Fault, InputError
+from simulation.screen import Clock
+from workload.errors import Fault, InputError, InvalidRunError
 
 #: Pairs below which no interval says anything.
 FEWEST = 2
 
 
 def pair_with_progress(
-    asked: Asked, projection: Projection, pairs: list[str], executor: str
+    asked: Asked,
+    projection: Projection,
+    pairs: list[str],
+    executor: str,
+    clock: Clock | None = None,
 ) -> Pairing:
-    """The same seeds again, with the settings changed; how far it is is shown."""
+    """The same seeds again, with the settings changed; how far it is is shown.
+
+    When the clock runs out, the seeds that were done in both worlds.
+    """
     if asked.question.replications < FEWEST:
         remedy = f"a difference needs an interval: give at least {FEWEST}"
         fault = Fault("--replications", asked.question.replications, remedy)
         raise InputError("options", [fault])
     question = replace(changed(asked.question, pairs), trace=False)
-    return Pairing(projection, project_with_progress(question, executor), tuple(pairs))
+    other = project_with_progress(question, executor, clock)
+    both = {one.seed for one in projection.replications} & {one.seed for one in other.replications}
+    if not both:
+        raise InvalidRunError("no replication ended in both worlds: give a longer --max-wall")
+    return Pairing(_only(projection, both), _only(other, both), tuple(pairs))
+
+
+def _only(found: Projection, seeds: set[int]) -> Projection:
+    held = tuple(one for one in found.replications if one.seed in seeds)
+    return replace(found, replications=held)
 
 
 def show_pairing(found: Pairing) -> None:

@@ -17,8 +17,9 @@ from harness.tables import say
 from harness.walk import Options, Walk, read_walk
 from simulation.deployment import Deployment, load_deployment, with_settings
 from simulation.projection import Projection, Question, project
+from simulation.screen import Clock, unstable_words
 from simulation.service import ServiceModel, read_model
-from workload.errors import Fault, InputError
+from workload.errors import Fault, InputError, InvalidRunError
 from workload.objective import Verdict, judge
 
 #: A model that the project ships, measured on one named machine.
@@ -31,11 +32,13 @@ BYTES_A_PERSON = 400
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, and where its parts came from."""
+    """A question, and where its parts came from: names or files, as they were given."""
 
     question: Question
     walk: Walk
     model_file: Path
+    scenario_given: str = ""
+    deployment_given: str = ""
 
 
 def read_question(arguments: argparse.Namespace) -> Asked:
@@ -61,7 +64,7 @@ def read_question(arguments: argparse.Namespace) -> Asked:
         trace=arguments.trace is not None,
         horizon_s=horizon_s,
     )
-    return Asked(question, walk, model_file)
+    return Asked(question, walk, model_file, str(arguments.scenario), arguments.deployment)
 
 
 def find_model(given: Path | None) -> tuple[Path, ServiceModel]:
@@ -80,13 +83,37 @@ def find_deployment(name: str, pairs: list[str]) -> Deployment:
     return with_settings(load_deployment(name), pairs)
 
 
-def project_with_progress(question: Question, executor: str = "threads") -> Projection:
-    """All replications, spread over this machine's cores; how far they are is shown."""
+def project_with_progress(
+    question: Question, executor: str = "threads", clock: Clock | None = None
+) -> Projection:
+    """All replications, spread over this machine's cores; how far they are is shown.
+
+    When the clock runs out, those that were done, which is said; InvalidRunError where none was,
+    with the stations that are unstable and by how much.
+    """
     with (
         progress(f"simulating {question.scenario.name}") as report,
         workers(executor, question.replications, fits_at_once(question)) as pool,
     ):
-        return project(question, lambda done: report(done, ""), pool)
+        try:
+            check = clock.check if clock else None
+            found = project(question, lambda done: report(done, ""), pool, check)
+        except InvalidRunError as error:
+            raise InvalidRunError(f"{error}{unstable_words(question)}") from error
+    done, wanted = len(found.replications), question.replications
+    if done < wanted:
+        say(f"time ran out after {done} of {wanted} replications: give a longer --max-wall")
+    return found
+
+
+def clock_of(arguments: argparse.Namespace) -> Clock:
+    """The clock of --max-wall; InputError where that is no span of time."""
+    options = Options(arguments)
+    most_s = options.span("max_wall")
+    options.done()
+    return Clock(
+        most_s, remedy="a shorter --window, a smaller --population or fewer --replications"
+    )
 
 
 def bytes_needed(question: Question) -> float:

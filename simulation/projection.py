@@ -29,6 +29,7 @@ from simulation.replication import (
     finishes_ideally,
     replicate,
 )
+from workload.errors import InvalidRunError
 from workload.histogram import Histogram
 from workload.manifest import Bending
 from workload.summary import Summary, finite
@@ -225,29 +226,59 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
 
 
 def project(
-    question: Question, progress: Progress | None = None, executor: Executor | None = None
+    question: Question,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    check: Progress | None = None,
 ) -> Projection:
     """Simulate every replication (seeds ``seed``, ``seed + 1``, …) and fold them.
 
     The compiled engine releases the interpreter's lock: threads are enough. Any
-    `concurrent.futures.Executor` will do.
+    `concurrent.futures.Executor` will do. ``check`` is called now and then within a replication;
+    when it raises InvalidRunError (time ran out), those that were done are folded, and the error
+    is passed on where there is none.
     """
     first = question.scenario.seed
-    seeds = range(first, first + question.replications)
     if question.replications == 1:
-        return Projection(question, (replicate(question, first, progress),))
+        watch = _both(check, progress) if check and progress else check or progress
+        return Projection(question, (_watched(question, first, watch),))
     pool = executor or ThreadPoolExecutor(max_workers=2)
     try:
-        futures = [pool.submit(replicate, question, seed) for seed in seeds]
-        done = []
+        seeds = range(first, first + question.replications)
+        futures = [pool.submit(_watched, question, seed, check) for seed in seeds]
+        done, late = [], None
         for number, future in enumerate(futures, 1):
-            done.append(future.result())
+            if future.cancelled():
+                continue
+            try:
+                done.append(future.result())
+            except InvalidRunError as error:
+                late = error
+                for other in futures:
+                    other.cancel()
             if progress:
                 progress(number / len(futures))
+        if late and not done:
+            raise late
         return Projection(question, tuple(done))
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)
+
+
+def _watched(question: Question, seed: int, check: Progress | None) -> Replication:
+    """A replication that begins with a look at the clock: a short one never looks again."""
+    if check:
+        check(0.0)
+    return replicate(question, seed, check)
+
+
+def _both(first: Progress, second: Progress) -> Progress:
+    def watch(share: float) -> None:
+        first(share)
+        second(share)
+
+    return watch
 
 
 def predict(question: Question, seeds: int = 3) -> list[Summary]:

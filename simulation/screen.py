@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from simulation.bounds import bounds_of
 from simulation.demand import demand_of
 from simulation.deployment import Deployment
 from simulation.fluid import Fluid, fluid_of
@@ -36,10 +37,14 @@ AFTER_S: Final = 120.0
 
 @dataclass
 class Clock:
-    """Wall-clock seconds that a search may take; `check` raises InvalidRunError beyond them."""
+    """Wall-clock seconds that something may take; `check` raises InvalidRunError beyond them.
+
+    ``remedy``: what would help beside more time.
+    """
 
     most_s: float
     began: float = field(default_factory=time.monotonic)
+    remedy: str = "a shorter --window or fewer settings to look for (--fixed)"
 
     @property
     def spent_s(self) -> float:
@@ -54,14 +59,25 @@ class Clock:
         if self.left_s <= 0:
             raise InvalidRunError(
                 f"no answer within {self.most_s:g} s of wall-clock time: give a longer --max-wall, "
-                "a shorter --window or fewer settings to look for (--fixed)"
+                + self.remedy
             )
 
 
 def replicate_in_time(question: Question, seed: int, clock: Clock) -> Replication:
-    """One replication; InvalidRunError when the clock runs out before its end."""
+    """One replication; InvalidRunError when the clock runs out before its end, with what is
+    unstable in it.
+    """
     clock.check()
-    return replicate(question, seed, clock.check)
+    try:
+        return replicate(question, seed, clock.check)
+    except InvalidRunError as error:
+        raise InvalidRunError(f"{error}{unstable_words(question)}") from error
+
+
+def unstable_words(question: Question) -> str:
+    """Which stations are unstable and by how much, to be appended; '' where none is."""
+    rows = bounds_of(question).unstable
+    return "; unstable: " + "; ".join(row.sentence for row in rows) if rows else ""
 
 
 def objectives_broken(

@@ -13,7 +13,8 @@ def add(subparsers: Subparsers) -> None:
         "simulate",
         "project a scenario: the same visitors, through a model of the service",
         "surge simulate prakerja-2020 --window 0m..5m --model model.json --replications 59",
-        about="Exit 0 when its objectives are met, 1 when one is missed, 3 when one stays unknown.",
+        about="Exit 0 when its objectives are met, 1 when one is missed, 3 when one stays unknown "
+        "or not even one replication ended in time.",
     )
     add_walk_options(parser)
     add = parser.add_argument
@@ -30,6 +31,8 @@ def add(subparsers: Subparsers) -> None:
         help="simpy is the readable reference, and slow (compiled)")  # fmt: skip
     add("--replications", metavar="N", default="1", help="seeds N, N+1, …; 59 clean ones show "
         "a probability of collapse below 5 %%, 299 below 1 %% (1)")  # fmt: skip
+    add("--max-wall", metavar="SPAN", default="10m",
+        help="wall-clock time after which it stops, with what it has (10m)")  # fmt: skip
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
     add("--trace", metavar="DIR", type=Path,
         help="keep every attempt, as a run directory (one replication)")  # fmt: skip
@@ -41,22 +44,23 @@ def add(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 objectives met, 1 one missed, 3 one unknown."""
     from harness.pairing_tables import pair_with_progress, show_pairing
-    from harness.projecting import judged, project_with_progress, read_question
+    from harness.projecting import clock_of, judged, project_with_progress, read_question
     from harness.projection_tables import projection_json, show_projection
     from harness.run_directory import print_json
     from harness.tables import exit_code_of
     from harness.trace import check_trace_dir, write_trace
 
-    asked = read_question(arguments)
+    asked, clock = read_question(arguments), clock_of(arguments)
     if arguments.trace:
         check_trace_dir(arguments.trace)
-    projection = project_with_progress(asked.question, arguments.executor)
+    projection = project_with_progress(asked.question, arguments.executor, clock)
     verdicts = judged(projection)
     if arguments.trace:
         write_trace(arguments.trace, projection, verdicts)
     pairing = None
     if arguments.against:
-        pairing = pair_with_progress(asked, projection, arguments.against, arguments.executor)
+        changes, executor = arguments.against, arguments.executor
+        pairing = pair_with_progress(asked, projection, changes, executor, clock)
     show_projection(asked, projection, verdicts)
     if pairing:
         show_pairing(pairing)

@@ -1,6 +1,7 @@
 """`surge plan`, `surge cliff` and `simulate --against`: what is printed, written and refused."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,13 @@ def test_a_plan_is_as_documented_and_says_what_to_buy(
     for words in ("The cheapest deployment", "Operational bounds", "What breaks next",
                   "Bottleneck: registry", "Confirmed by 2 of 2 replications"):  # fmt: skip
         assert words in answer.told
+    again = next(line for line in answer.told.splitlines() if "surge simulate" in line)
+    command = shlex.split(again)[1:]
+    command[command.index("--replications") + 1] = "2"
+    confirmed = verb(*command, "--json")
+    assert confirmed.code == 0, confirmed.told
+    assert confirmed.found["deployment"] == found["deployment"]
+    assert confirmed.found["objectives"][0]["value"] == found["objectives"][0]["value"]
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "plan.json").write_text(json.dumps(found))
     write_projection(tmp_path / "demo", collapses=0, replications=10)
@@ -112,6 +120,35 @@ def test_a_search_without_time_exits_3(
         "--max-wall", "0.001s",
     )  # fmt: skip
     assert answer.code == 3
+    assert "--max-wall" in answer.told
+
+
+def test_a_simulation_without_time_exits_3_and_names_what_is_unstable(
+    verb: Verb, model_file: Path, scenario: Path, queued: Path
+) -> None:
+    """8 checks a second for 12: which station, and by how much; no endless run."""
+    answer = verb(
+        "simulate", str(scenario), "--model", str(model_file), "--deployment", str(queued),
+        "--set", "registry_quota_per_s=8", "--max-wall", "0.000001s",
+    )  # fmt: skip
+    assert answer.code == 3
+    assert "no answer within 1e-06 s" in answer.told
+    assert "unstable: registry_quota is offered 1.5" in answer.told
+    assert "times what it can do (8 a second)" in answer.told
+    stable = verb(
+        "simulate", str(scenario), "--model", str(model_file), "--deployment", str(queued),
+        "--max-wall", "0.000001s",
+    )  # fmt: skip
+    assert stable.code == 3
+    assert "unstable" not in stable.told
+
+
+def test_a_simulation_refuses_a_time_that_is_none(
+    verb: Verb, model_file: Path, scenario: Path
+) -> None:
+    """Exit 2, naming the option."""
+    answer = verb("simulate", str(scenario), "--model", str(model_file), "--max-wall", "0s")
+    assert answer.code == 2
     assert "--max-wall" in answer.told
 
 
