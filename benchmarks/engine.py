@@ -25,7 +25,7 @@ from simulation.driver import SimpyEngine
 from simulation.world import Order
 from workload.arrivals import Arrivals
 from workload.durations import lognormal
-from workload.journey import STEPS, Journey, Step
+from workload.journey import STEPS, Journey, Step, Support
 from workload.scenario import Scenario, load_scenario
 
 WINDOW_S: Final = 60.0
@@ -44,9 +44,12 @@ def opening(people: int) -> tuple[Order, Arrivals]:
 
 
 def whole(journey: Journey) -> Journey:
-    """The journey, with the later steps of the reference journey where it ends before them."""
-    missing = [name for name in STEPS[:-1] if name not in journey.names]
-    return Journey((*journey.steps, *(Step(name, lognormal(60, 300)) for name in missing)))
+    """The journey, with the later steps of the reference journey where it ends before them, and
+    everybody who fails calling for help.
+    """
+    missing = [name for name in STEPS[:-1] if name not in journey.step_names]
+    steps = (*journey.steps, *(Step(name, lognormal(60, 300)) for name in missing))
+    return Journey(steps, Support(1.0))
 
 
 def order(scenario: Scenario, people: int) -> Order:
@@ -54,7 +57,7 @@ def order(scenario: Scenario, people: int) -> Order:
     journey = whole(scenario.journey)
     deployment = replace(
         load_deployment("this-machine"),
-        admission="waiting_room", room_per_s=50.0, agents=5, call_share=1.0,
+        admission="waiting_room", room_per_s=50.0, agents=5,
     )  # fmt: skip
     return Order(
         journey=journey,

@@ -261,7 +261,7 @@ def measured_part(scenario: Scenario) -> Scenario:
     steps, whose costs a projection takes by analogy.
     """
     last = MEASURED_UNTIL
-    return scenario.until(last) if last in scenario.journey.names else scenario
+    return scenario.until(last) if last in scenario.journey.step_names else scenario
 
 
 def verify(

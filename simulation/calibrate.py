@@ -42,6 +42,7 @@ KINDS: Final = {
     "upload_photo": "upload",
     "join_wave": "write",
     "check_result": "read",
+    "call_support": "write",
 }
 #: Share of a request's CPU that comes before its await: parsing and checking against answering.
 BEFORE_SHARE: Final = 0.6

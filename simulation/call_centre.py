@@ -1,7 +1,7 @@
-"""The call centre: whose visit failed may call; agents answer in turn; callers hang up (Erlang-A).
+"""The call centre: whose step failed may call; agents answer in turn; callers hang up (Erlang-A).
 
 A call keeps its place until its caller's patience has run out, answered or not, so that the event
-that ends the patience always finds it.
+that ends the patience always finds it. The visit stays open while its visitor is on the phone.
 """
 
 from __future__ import annotations
@@ -10,36 +10,23 @@ from simulation import layout as at
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
 from simulation.places import drop_job, take_errand
-from workload.draws import SUPPORT, draw, quantile
-from workload.visit import GAVE_UP, TURNED_AWAY
+from workload.draws import SUPPORT, TALK, draw, quantile
 
 
-def call_if_failed(w: World, now: int, visit: int, ending: int) -> None:
-    """A visit has ended; some of those who failed call for help."""
-    if w.cells[at.C_CALL_SHARE] == 0 or ending not in (GAVE_UP, TURNED_AWAY):
-        return
+def ring_up(w: World, now: int, visit: int) -> None:
+    """A visitor calls: an agent answers, or there is a line."""
     who, seed = w.visits[visit + at.V_WHO], w.cells[at.C_SEED]
-    if who >= w.cells[at.C_FIRST_ATTACKER]:
-        return
-    if draw(seed, who, 0, 0, SUPPORT) >= w.cells[at.C_CALL_SHARE]:
-        return
-    job = take_errand(w, at.CALLING, visit, 0)
+    step, number = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
+    w.visits[visit + at.V_STATE] = at.ON_PHONE
+    job = take_errand(w, at.CALLING, visit, step)
+    w.jobs[job + at.J_NUMBER] = number
     w.jobs[job + at.J_SINCE] = now
-    patience = quantile(w.tables, w.cells[at.C_CALL_PATIENCE], draw(seed, who, 0, 1, SUPPORT))
-    post(w, now + patience, code_of(at.PATIENCE_OVER, who, 0, 0), job)
+    chance = draw(seed, who, step, number, SUPPORT)
+    patience = quantile(w.tables, w.cells[at.C_CALL_PATIENCE], chance)
+    post(w, now + patience, code_of(at.PATIENCE_OVER, who, step, number), job)
     stand_in_line(w, w.cells, at.C_CALL_HEAD, at.C_CALL_TAIL, job)
     count_wait(w, at.CALL_CENTRE)
     answer_calls(w, now)
-
-
-def handle_call(w: World, now: int, kind: int, ref: int) -> None:
-    """Events of the call centre; ``ref``: a call, or the number of a change of shift."""
-    if kind == at.CALL_DONE:
-        call_done(w, now)
-    elif kind == at.PATIENCE_OVER:
-        patience_over(w, now, ref)
-    else:
-        shift_changes(w, now, ref)
 
 
 def answer_calls(w: World, now: int) -> None:
@@ -49,13 +36,18 @@ def answer_calls(w: World, now: int) -> None:
         if w.jobs[job + at.J_PHASE] == at.HUNG_UP:
             drop_job(w, job)
         else:
-            who = w.jobs[job + at.J_WHO]
-            chance = draw(w.cells[at.C_SEED], who, 0, 2, SUPPORT)
-            talk = quantile(w.tables, w.cells[at.C_CALL_TABLE], chance)
-            w.cells[at.C_AGENTS_FREE] -= 1
-            w.jobs[job + at.J_PHASE] = at.TALKING
-            count_service(w, at.CALL_CENTRE, now, now - w.jobs[job + at.J_SINCE], talk)
-            post(w, now + talk, code_of(at.CALL_DONE, who, 0, 0), at.NONE)
+            talk_starts(w, now, job)
+
+
+def talk_starts(w: World, now: int, job: int) -> None:
+    """An agent answers a call; when they have talked, the visitor hears."""
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    chance = draw(w.cells[at.C_SEED], who, step, number, TALK)
+    talk = quantile(w.tables, w.cells[at.C_CALL_TABLE], chance)
+    w.cells[at.C_AGENTS_FREE] -= 1
+    w.jobs[job + at.J_PHASE] = at.TALKING
+    count_service(w, at.CALL_CENTRE, now, now - w.jobs[job + at.J_SINCE], talk)
+    post(w, now + talk, code_of(at.CALL_DONE, who, step, number), w.jobs[job + at.J_VISIT])
 
 
 def call_done(w: World, now: int) -> None:
@@ -85,11 +77,11 @@ def announce_shift(w: World, number: int) -> None:
     post(w, when, code_of(at.SHIFT_CHANGES, 0, 0, 0), number)
 
 
-def patience_over(w: World, now: int, job: int) -> None:
-    """A caller who still waits hangs up; of one who was answered the place is free now."""
+def patience_over(w: World, now: int, job: int) -> bool:
+    """Whether a caller who still waited hangs up; of one who was answered the place is free now."""
     if w.jobs[job + at.J_PHASE] == at.TALKING:
         drop_job(w, job)
-        return
+        return False
     w.jobs[job + at.J_PHASE] = at.HUNG_UP
     mine = at.CALL_CENTRE * at.STATION
     w.stations[mine + at.S_LENGTH] -= 1
@@ -99,3 +91,4 @@ def patience_over(w: World, now: int, job: int) -> None:
     w.stations[mine + at.S_LONGEST] = max(
         w.stations[mine + at.S_LONGEST], now - w.jobs[job + at.J_SINCE]
     )
+    return True

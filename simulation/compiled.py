@@ -53,7 +53,7 @@ from simulation.places import open_visit
 from simulation.visits import attempt, close_visit, pause, record
 from simulation.world import Order, build_world
 from workload.arrivals import Arrivals
-from workload.visit import GOES_ON, advance, begin, mail_needed
+from workload.visit import GOES_ON, advance, begin, failure, mail_needed
 
 SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
                  call_centre, visits, kernel)  # fmt: skip
@@ -75,7 +75,7 @@ def _compile_as_it_stands() -> None:
     """Make every function of the shared modules callable from compiled code, unchanged."""
     shared: set[Callable[..., Any]] = {
         workload.draws.mix, workload.draws.draw, workload.draws.quantile, advance, begin,
-        mail_needed, workload.visit.poll_pause, workload.visit.backoff,
+        failure, mail_needed, workload.visit.poll_pause, workload.visit.backoff,
     }  # fmt: skip
     for module in SHARED:
         for value in vars(module).values():
@@ -119,10 +119,13 @@ def _next_action(w: Any, now: int, visit: int, step: int, number: int, ns: int) 
 def _hear(w: Any, now: int, visit: int, outcome: int) -> None:
     """A visitor has heard something, and goes on as `walk` says."""
     attacks = w.visits[visit + at.V_WHO] >= w.cells[at.C_FIRST_ATTACKER]
+    here, tried = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
+    if w.visits[visit + at.V_FATE] == GOES_ON:
+        w.visits[visit + at.V_FATE] = failure(w.plan, here, tried, outcome)
     step, number, ns, ending = advance(
         w.plan, w.pauses, w.cells[at.C_ROWS_OF_PLAN if attacks else at.C_STEPS],
         w.cells[at.C_SEED], w.visits[visit + at.V_WHO],
-        w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER], outcome,
+        here, tried, outcome, w.visits[visit + at.V_FATE],
     )  # fmt: skip
     record(w, now, visit, outcome, ending)
     if ending == GOES_ON:
@@ -150,7 +153,7 @@ def _arrive(w: Any, now: int, who: int) -> None:
     w.cells[at.C_EVENTS] += 1
     visit = open_visit(w, now, who)
     if who >= w.cells[at.C_FIRST_ATTACKER]:
-        _next_action(w, now, visit, w.cells[at.C_STEPS], 1, 0)
+        _next_action(w, now, visit, w.cells[at.C_ATTACK_STEP], 1, 0)
     else:
         _next_action(w, now, visit, 0, 1, begin(w.pauses, w.cells[at.C_SEED], who))
 
@@ -204,7 +207,7 @@ class CompiledEngine:
         self.order = order
         lists = build_world(order, places=4096)
         self.world = at.World._make(np.asarray(sequence, dtype=np.int64) for sequence in lists)
-        self._calendar = new_calendar(len(order.journey.steps))
+        self._calendar = new_calendar(len(order.journey.names))
 
     def run(self, arrivals: Arrivals, progress: Callable[[float], None] | None = None) -> at.World:
         """Let everybody arrive and walk; returns the world at the end.

@@ -40,10 +40,11 @@ class Deployment:
     """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker
     process and the service run on the same cores; ``generator``: measured through a load
     generator that shares the twins' core. ``room_per_s``: people that the waiting room lets in.
-    ``photo_mbit_per_s``: the photo store's line, 0 for no limit. ``agent_shifts``: agents
-    by hour of the day, ``agents`` is then the most at once. ``call_share``: of those whose visit
-    failed, how many call; ``call_length`` and ``call_patience`` of a call. Prices are a
-    month, in whatever currency the profile names.
+    ``photo_mbit_per_s``: the photo store's line, 0 for no limit. ``agents`` of the call
+    centre take the calls of those whose step failed (a scenario's ``support``); with none of them a
+    call is the service's request alone. ``agent_shifts``: agents by hour of the day, ``agents`` is
+    then the most at once. ``call_length`` and ``call_patience`` of a call. Prices are a month, in
+    whatever currency the profile names.
     """
 
     name: str = "custom"
@@ -71,7 +72,6 @@ class Deployment:
     photo_mbit_per_s: float = 0.0
     agents: int = 0
     agent_shifts: Shifts = ()
-    call_share: float = 0.0
     call_length: Duration = field(default_factory=lambda: constant(300.0))
     call_patience: Duration = field(default_factory=lambda: constant(120.0))
     network_s: float = 0.0
@@ -148,8 +148,7 @@ def _read(reader: Reader, base: Deployment | None = None) -> Deployment:
     for key in ("registry_quota_per_s", "shed_delay_s", "network_s", "photo_mbit_per_s"):
         found[key] = reader.take(key, some, getattr(base, key))
     found["in_flight_cap"] = reader.take("in_flight_cap", whole(0), base.in_flight_cap)
-    for key in ("mail_loss", "call_share"):
-        found[key] = reader.take(key, number(0, 1), getattr(base, key))
+    found["mail_loss"] = reader.take("mail_loss", number(0, 1), base.mail_loss)
     for key in ("speed", "room_per_s"):
         found[key] = reader.take(key, above, getattr(base, key))
     agents = read_agents(whole(0, 1_000_000))

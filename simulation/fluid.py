@@ -35,7 +35,7 @@ from simulation.buckets import (
 )
 from simulation.demand import Costs, Demand, Flow, demand_of, mail_way, metered, needs_mail
 from simulation.replication import AFTERMATH_S, COLLAPSE, Question
-from workload.journey import Itinerary
+from workload.journey import WIDTH, Itinerary
 from workload.journey import Step as JourneyStep
 from workload.visit import backoff, poll_pause
 
@@ -175,9 +175,8 @@ def _pauses_between(question: Question, cell_s: float) -> tuple[NDArray[np.int64
     steps = question.scenario.journey.steps
     retry = np.zeros((len(steps), TRIES), dtype=np.int64)
     polls = np.zeros((len(steps), 64), dtype=np.int64)
-    width = len(plan.plan) // len(steps)
     for number, step in enumerate(steps):
-        row = number * width
+        row = number * WIDTH
         for tried in range(TRIES):
             # A draw in the middle: the mean backoff.
             pause = backoff(plan.plan, row, tried + 1, 1 << 62) / 1e9
@@ -252,7 +251,7 @@ def _tails(question: Question, steps: Flow, capacity: Flow, cell_s: float) -> Fl
 def _read(
     question: Question, demand: Demand, found: Flows, steps: Flow, capacity: Flow, cell_s: float
 ) -> Fluid:
-    names = question.scenario.journey.names
+    names = question.scenario.journey.step_names
     width = max(1, round(60 / cell_s))
     load = {}
     for row, name in enumerate(STATIONS):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from simulation import layout as at
-from simulation.call_centre import handle_call
+from simulation.call_centre import call_done, patience_over, shift_changes
 from simulation.cores import core_done, enqueue_slice, pass_core_on
 from simulation.layout import World, code_of, post
 from simulation.places import drop_job
@@ -43,7 +43,7 @@ from simulation.visits import (
     sent,
 )
 from workload.journey import NO_MAIL, RESULT_MAIL
-from workload.visit import DECLINED, MAIL_MISSED, PENDING
+from workload.visit import ACCEPTED, DECLINED, MAIL_MISSED, PENDING
 
 READ_TIMEOUT: Final = 6  # as in workload.visit.Outcome
 
@@ -195,9 +195,24 @@ def patience_ends(w: World, kind: int, code: int, visit: int) -> None:
         hear(w, visit, READ_TIMEOUT if kind == at.TIMEOUT else MAIL_MISSED)
 
 
+def handle_call(w: World, now: int, kind: int, ref: int) -> None:
+    """Events of the call centre; ``ref``: who has talked, a call, or the number of a change of
+    shift. Who hangs up hears that nobody answers.
+    """
+    if kind == at.CALL_DONE:
+        call_done(w, now)
+        hear(w, ref, ACCEPTED)
+    elif kind == at.PATIENCE_OVER:
+        visit = w.jobs[ref + at.J_VISIT]
+        if patience_over(w, now, ref):
+            hear(w, visit, READ_TIMEOUT)
+    else:
+        shift_changes(w, now, ref)
+
+
 def handle_outside(w: World, now: int, kind: int, job: int) -> None:
-    """Events of the outside world; ``job``: a check, mail, photo or call, a window of time, or the
-    number of a change of shift.
+    """Events of the outside world; ``job``: a check, mail, photo or call, a window of time, the
+    number of a change of shift, or the visit whose visitor has talked to an agent.
     """
     if kind == at.CHECK_DUE:
         check_due(w, now, job)

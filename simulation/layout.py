@@ -113,14 +113,14 @@ C_PHOTO_LINE: Final = 71  # ns that a photo takes of the store's line
 C_PHOTO_LINE_FREE: Final = 72
 C_ROOM_GAP: Final = 73  # ns between two who are let in, 0: no waiting room
 C_ROOM_NEXT: Final = 74
-C_CALL_SHARE: Final = 75  # threshold of calling after a visit that failed
+C_ATTACK_STEP: Final = 75  # the first step of attackers
 C_AGENTS_FREE: Final = 76
 C_CALL_HEAD: Final = 77
 C_CALL_TAIL: Final = 78
 C_CALL_TABLE: Final = 79  # how long an agent talks, and how long a caller waits
 C_CALL_PATIENCE: Final = 80
 C_FIRST_ATTACKER: Final = 84  # who has an index from here on attacks
-C_ROWS_OF_PLAN: Final = 85  # steps of people and attackers
+C_ROWS_OF_PLAN: Final = 85  # steps of people and attackers, and the call for help
 C_AGENTS: Final = 86  # agents of the shift in force, on the phone or not
 C_SHIFTS: Final = 87  # where the shifts stand in `tables`: (ns after midnight, agents) each
 C_SHIFT_COUNT: Final = 88
@@ -144,7 +144,8 @@ V_ATTEMPTS: Final = 11
 V_WAIT: Final = 12
 V_REFS: Final = 13  # work that still belongs to the visit
 V_NEXT: Final = 14  # free list
-VISIT: Final = 15
+V_FATE: Final = 15  # how the visit will end, once a step has failed for good
+VISIT: Final = 16
 
 # States of a visit.
 CLOSED: Final = 0
@@ -152,6 +153,7 @@ PAUSING: Final = 1
 AWAITING_MAIL: Final = 2
 IN_FLIGHT: Final = 3
 IN_ROOM: Final = 4
+ON_PHONE: Final = 5
 
 # What the registry has said.
 UNASKED: Final = 0
@@ -272,6 +274,7 @@ PLAIN: Final = 0  # one slice, no await
 WRITE: Final = 1  # slice, batcher, slice
 READ: Final = 2  # slice, pool and query, slice
 UPLOAD: Final = 3  # as a read, then the photo to its store, then as a write
+PHONE: Final = 4  # a call: not through the service, but to the call centre
 
 NO_CHECK: Final = 0
 QUEUED_CHECK: Final = 1  # the write queues a check

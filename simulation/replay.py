@@ -56,7 +56,7 @@ def _visit(
 ) -> Generator[Event, Any, None]:
     who, arrived = person
     yield env.timeout(arrived)
-    visit = walk(itinerary, seed, who, attacks=(who, itinerary.steps, 1) in told)
+    visit = walk(itinerary, seed, who, attacks=(who, itinerary.attack, 1) in told)
     action = next(visit)
     while True:
         if isinstance(action, Pause):

@@ -156,7 +156,7 @@ def _fold(
         stations=_stations(order, world),
         people=len(people),
         lost=lost,
-        attempts=sum(int(v) for v in tallies[: order.itinerary.steps, at.T_ATTEMPTS]),
+        attempts=sum(int(v) for v in tallies[: order.itinerary.attack, at.T_ATTEMPTS]),
         events=int(world.cells[at.C_EVENTS]),
         wall_s=wall_s,
         digest=hashlib.sha256(ends.astype("<i8").tobytes()).hexdigest(),
@@ -175,6 +175,7 @@ def finishes_ideally(scenario: Scenario, order: Order, people: Arrivals) -> NDAr
         if number and step.drop_out:
             stays &= draws(seed, who, number, 0, DROP_OUT) >= threshold(step.drop_out)
     tables = np.asarray(order.itinerary.pauses, dtype=np.int64).reshape(-1, KNOTS)
+    tables = tables[: len(scenario.journey.steps)]
     rest_ns = round(order.horizon_s * SECOND_NS) - people.at_ns
     late = np.flatnonzero(stays & (int(tables[:, -1].sum()) > rest_ns))
     paused_ns = np.zeros(len(late), dtype=np.int64)
@@ -225,7 +226,8 @@ def _summary(
         )
     names = {e.name.lower(): int((endings == e).sum()) for e in Ending}
     points = _checkpoints(scenario, order, np.cumsum(achieved, axis=1))
-    mine, attack = tuple(steps[: order.itinerary.steps]), tuple(steps[order.itinerary.steps :])
+    first = order.itinerary.attack
+    mine, attack = tuple(steps[:first]), tuple(steps[first:])
     return Summary(order.horizon_s, order.cell_s, mine, visits, names, points, attack)
 
 

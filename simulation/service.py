@@ -23,6 +23,7 @@ ANALOGUES: Final = {
     "upload_photo": "register",
     "join_wave": "register",
     "check_result": "await_identity",
+    "call_support": "register",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableSequence, Sequence
 
 from simulation import layout as at
-from simulation.call_centre import call_if_failed
+from simulation.call_centre import ring_up
 from simulation.cores import enqueue_slice
 from simulation.layout import World, code_of, post
 from simulation.photos import photo_leaves
@@ -13,7 +13,7 @@ from simulation.places import drop_job, let_go, take_errand
 from simulation.waiting_room import leave_room, take_ticket
 from workload.draws import ROUTE, draw
 from workload.journey import MAIL_KIND, MAIL_PATIENCE, NO_MAIL, TIMEOUT, WIDTH
-from workload.visit import ACCEPTED, DECLINED, GOES_ON, MAIL_MISSED
+from workload.visit import ACCEPTED, DECLINED, GOES_ON, MAIL_MISSED, failure
 
 
 def pause(w: World, now: int, visit: int, ns: int) -> None:
@@ -29,7 +29,7 @@ def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -
         w.visits[visit + at.V_FIRST] = at.NONE
     w.visits[visit + at.V_STEP] = step
     w.visits[visit + at.V_NUMBER] = number
-    first = number == 1 and step in (0, w.cells[at.C_STEPS])  # of a person, of an attacker
+    first = number == 1 and step in (0, w.cells[at.C_ATTACK_STEP])  # of a person, of an attacker
     if w.cells[at.C_ROOM_GAP] > 0 and first:
         take_ticket(w, now, visit)
         return
@@ -44,7 +44,7 @@ def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -
 
 
 def launch(w: World, now: int, visit: int) -> None:
-    """The request leaves the visitor, through the load generator where there is one."""
+    """The request leaves the visitor, through the load generator where there is one; or a call."""
     who, step = w.visits[visit + at.V_WHO], w.visits[visit + at.V_STEP]
     number = w.visits[visit + at.V_NUMBER]
     w.visits[visit + at.V_STATE] = at.IN_FLIGHT
@@ -52,6 +52,9 @@ def launch(w: World, now: int, visit: int) -> None:
     w.visits[visit + at.V_STARTED] = now
     if w.visits[visit + at.V_FIRST] == at.NONE:
         w.visits[visit + at.V_FIRST] = now
+    if w.routes[step * at.ROUTE + at.R_KIND] == at.PHONE:
+        ring_up(w, now, visit)
+        return
     job = take_errand(w, at.SENDING, visit, step)
     w.jobs[job + at.J_NUMBER] = number
     chance = draw(w.cells[at.C_SEED], who, step, number, ROUTE)
@@ -151,7 +154,6 @@ def close_visit(w: World, now: int, visit: int, ending: int) -> None:
     w.ends[to + at.E_LAST] = (w.visits[visit + at.V_STEP] << 32) | (attempts << 8) | ending
     w.visits[visit + at.V_STATE] = at.CLOSED
     w.cells[at.C_OPEN] -= 1
-    call_if_failed(w, now, visit, ending)
     let_go(w, visit)
 
 
@@ -175,7 +177,7 @@ def record(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
         count_in_time(w, w.offered, step, w.visits[visit + at.V_FIRST])
     if outcome in (ACCEPTED, DECLINED):
         count_answer(w, now, visit, step, outcome)
-    elif ending != GOES_ON:
+    elif failure(w.plan, step, w.visits[visit + at.V_NUMBER], outcome) != GOES_ON:
         w.counts[(step + 1) * w.cells[at.C_BUCKETS] - 1] += 1
         w.tallies[tally + at.T_FAILED] += 1
     if w.cells[at.C_TRACE] == 1:

@@ -16,7 +16,7 @@ from workload.draws import threshold
 from workload.durations import SECOND_NS, Duration, constant
 from workload.errors import Fault, InputError
 from workload.histogram import BOUNDS_NS, BUCKETS
-from workload.journey import MAILS, Itinerary, Journey
+from workload.journey import MAILS, SUPPORT_STEP, Itinerary, Journey
 
 #: Mail and check that a write of a step causes.
 CAUSES_MAIL: Final = {"register": "verify"}
@@ -82,7 +82,7 @@ def build_world(order: Order, places: int = 0) -> at.World:
     for offset, (_, agents) in zip(offsets, shifts, strict=True):
         tables.flat.extend((offset, agents))
     cores, loops = _processors(order.deployment, cells)
-    steps = len(order.journey.steps)
+    steps = len(order.journey.names)
     time_cells = max(1, -(-round(order.horizon_s * SECOND_NS) // cells[at.C_CELL_NS]))
     cells[at.C_TIME_CELLS] = time_cells
     world = at.World(
@@ -115,10 +115,10 @@ def build_world(order: Order, places: int = 0) -> at.World:
 
 def _check_journey(journey: Journey) -> None:
     faults = []
-    if len(journey.steps) > at.STEP_MASK:
-        remedy = f"the model knows at most {at.STEP_MASK} steps"
-        faults.append(Fault("steps", len(journey.steps), remedy))
-    for step in journey.steps:
+    if len(journey.names) > at.STEP_MASK:
+        remedy = f"the model knows at most {at.STEP_MASK} steps, attackers' and a call for help too"
+        faults.append(Fault("steps", len(journey.names), remedy))
+    for step in journey.rows:
         most = step.patience.attempts + step.polls
         if most > at.NUMBER_MASK:
             remedy = f"the model counts at most {at.NUMBER_MASK} attempts and polls of a step"
@@ -171,13 +171,15 @@ def _routes(order: Order, tables: _Tables) -> Sequence[int]:
     speed = order.deployment.speed
     inline = order.deployment.identity_check == "inline"
     check = at.INLINE_CHECK if inline else at.QUEUED_CHECK
+    has_call_centre = order.deployment.agents > 0 or bool(order.deployment.agent_shifts)
     flat: list[int] = []
-    for step in order.journey.steps:
-        name = step_done(step.name)
+    for walked in order.journey.names:
+        name = step_done(walked)
         cost = order.model.steps[name]
         mail = MAILS.index(CAUSES_MAIL.get(name, "none"))
+        phone = name == SUPPORT_STEP and has_call_centre
         flat += [
-            KINDS[cost.kind],
+            at.PHONE if phone else KINDS[cost.kind],
             tables.add(cost.before, speed),
             tables.add(cost.after, speed),
             tables.add(cost.query, speed),
@@ -194,7 +196,8 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
     values = {
         at.C_SEED: order.seed,
         at.C_STEPS: order.itinerary.steps,
-        at.C_ROWS_OF_PLAN: len(order.journey.steps),
+        at.C_ROWS_OF_PLAN: len(order.journey.names),
+        at.C_ATTACK_STEP: order.itinerary.attack,
         at.C_FIRST_ATTACKER: order.first_attacker,
         at.C_HEARD: at.NONE,
         at.C_FREE_VISIT: at.NONE,
@@ -273,7 +276,6 @@ def _outside_cells(model: ServiceModel, deployment: Deployment, tables: _Tables)
         at.C_PHOTO_TABLE: tables.add(model.photo),
         at.C_PHOTO_LINE: _ns(model.photo_kb * 0.008 / line) if line else 0,
         at.C_ROOM_GAP: _ns(1 / deployment.room_per_s) if has_room else 0,
-        at.C_CALL_SHARE: threshold(deployment.call_share),
         at.C_AGENTS_FREE: deployment.agents,
         at.C_CALL_HEAD: at.NONE,
         at.C_CALL_TAIL: at.NONE,

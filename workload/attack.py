@@ -9,7 +9,7 @@ or of attackers, in both worlds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def beside(people: Arrivals, attackers: Arrivals) -> Arrivals:
 
 def with_attack(journey: Journey, attack: Attack | None) -> Journey:
     """The people's steps, and behind them the attackers'."""
-    return Journey((*journey.steps, *attack.rows())) if attack else journey
+    return replace(journey, attack=attack.rows()) if attack else journey
 
 
 def step_done(name: str) -> str:

@@ -48,7 +48,7 @@ MAIL: Final = 12
 DELIVERY: Final = 13
 COMMIT: Final = 14
 ROUTE: Final = 15
-SUPPORT: Final = 16
+SUPPORT: Final = 16  # number 0: whether to call for help; a call's: how long to wait for an agent
 STALL: Final = 17
 PHOTO: Final = 18
 LOT: Final = 19
@@ -57,6 +57,7 @@ SNAPSHOT: Final = 21  # how far a published count is off
 WAVE: Final = 22  # which wave of the opening a visitor is let in with
 ATTACK: Final = 23  # when attackers come
 MORRIS: Final = 24  # where a trajectory of a screening begins, and which way it goes
+TALK: Final = 25  # how long an agent talks
 
 
 def to_word(value: int) -> int:

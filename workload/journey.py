@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +29,8 @@ STEPS: Final = (
     "check_result",
     "call_support",
 )
+#: What people do whose step failed for good, where a journey says so; never walked to.
+SUPPORT_STEP: Final = STEPS[-1]
 
 #: Steps of attackers stand behind the people's, and are called so: `attack_register`.
 ATTACKERS: Final = "attack_"
@@ -40,8 +42,8 @@ RESULT_MAIL: Final = 2
 MAILS: Final = ("none", "verify", "result")
 
 # Columns of an itinerary's row.
-WIDTH: Final = 12
-DROP: Final = 0  # threshold of leaving before this step
+WIDTH: Final = 13
+DROP: Final = 0  # threshold of leaving before this step (of not calling, for the call itself)
 ATTEMPTS: Final = 1  # attempts (beyond the polls) after which the visitor gives up
 TIMEOUT: Final = 2  # ns until the visitor's client gives up an attempt
 BACKOFF_FIRST: Final = 3  # ns before the second attempt
@@ -53,6 +55,7 @@ POLLS: Final = 8  # polls before the visitor leaves and comes back when the mail
 MAIL_KIND: Final = 9  # which mail is waited for (after POLLS attempts)
 MAIL_PATIENCE: Final = 10  # ns that the visitor waits for that mail, and then gives up
 CONNECT: Final = 11  # ns until a connection must stand
+CALLS: Final = 12  # the row of the call for help that follows when this step fails, 0: none
 
 
 @dataclass(frozen=True)
@@ -89,40 +92,74 @@ class Step:
 class Itinerary(NamedTuple):
     """A journey as flat integers: ``plan`` (rows x WIDTH) and ``pauses`` (rows x KNOTS, ns).
 
-    Rows from ``steps`` on are those of attackers.
+    ``steps`` of them are walked by people; then comes the call for help, where a journey has one,
+    then the steps of attackers.
     """
 
     plan: tuple[int, ...]
     pauses: tuple[int, ...]
     steps: int
 
+    @property
+    def attack(self) -> int:
+        """The first row of attackers."""
+        return self.steps + (self.plan[CALLS] > 0)
+
+
+@dataclass(frozen=True)
+class Support:
+    """The call for help: of those whose step failed for good, ``share`` makes it.
+
+    ``call``: the pause before it, and how long and how often people try.
+    """
+
+    share: float
+    call: Step = Step(SUPPORT_STEP)
+
 
 @dataclass(frozen=True)
 class Journey:
-    """Steps in order."""
+    """Steps in order, what follows where one of them failed, and what attackers do beside."""
 
     steps: tuple[Step, ...]
+    support: Support | None = None
+    attack: tuple[Step, ...] = ()
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """Names of the steps that are walked, in order."""
+        return tuple(step.name for step in self.steps)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(step.name for step in self.steps)
+        """Names of all that a history of this journey can hold, by number."""
+        return tuple(step.name for step in self.rows)
 
-    def itinerary(self, pauses: float = 1.0, speed: float = 1.0, attacks: int = 0) -> Itinerary:
+    @property
+    def rows(self) -> tuple[Step, ...]:
+        """All that somebody does: the steps, the call for help, the steps of attackers."""
+        call = (self.support.call,) if self.support else ()
+        return (*self.steps, *call, *self.attack)
+
+    def itinerary(self, pauses: float = 1.0, speed: float = 1.0) -> Itinerary:
         """The journey with pauses multiplied by ``pauses`` and divided by ``speed``.
-
-        Its last ``attacks`` steps are those of attackers.
 
         Polls are pauses; timeouts, backoff and the patience for a mail are not, and stay.
         """
         if not (math.isfinite(pauses) and pauses >= 0 and math.isfinite(speed) and speed > 0):
             raise ValueError(f"pauses {pauses}, speed {speed}: give 0 or more, and above 0")
         factor = pauses / speed
-        rows = [number for step in self.steps for number in _row(step, factor)]
-        tables: list[NDArray[np.int64]] = [step.pause.table(factor) for step in self.steps]
+        calls = len(self.steps) if self.support else 0
+        rows = [number for step in self.steps for number in _row(step, factor, calls)]
+        if self.support:
+            silent = replace(self.support.call, drop_out=1.0 - self.support.share)
+            rows += _row(silent, factor, 0)
+        rows += [number for step in self.attack for number in _row(step, factor, 0)]
+        tables: list[NDArray[np.int64]] = [step.pause.table(factor) for step in self.rows]
         flat = np.concatenate(tables).tolist()
-        if len(flat) != KNOTS * len(self.steps):
+        if len(flat) != KNOTS * len(self.rows):
             raise AssertionError("one pause table a step")
-        return Itinerary(tuple(rows), tuple(flat), len(self.steps) - attacks)
+        return Itinerary(tuple(rows), tuple(flat), len(self.steps))
 
 
 def peoples(names: Sequence[str]) -> int:
@@ -130,7 +167,7 @@ def peoples(names: Sequence[str]) -> int:
     return sum(not name.startswith(ATTACKERS) for name in names)
 
 
-def _row(step: Step, factor: float) -> tuple[int, ...]:
+def _row(step: Step, factor: float, calls: int) -> tuple[int, ...]:
     patience = step.patience
     return (
         threshold(step.drop_out),
@@ -145,6 +182,7 @@ def _row(step: Step, factor: float) -> tuple[int, ...]:
         MAILS.index(step.mail),
         _ns(patience.mail_s),
         _ns(patience.connect_timeout_s),
+        calls,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from workload.history import History
-from workload.journey import peoples
+from workload.journey import SUPPORT_STEP, peoples
 from workload.visit import Ending, Outcome
 
 Law = Callable[[History], list[str]]
@@ -55,17 +55,20 @@ def one_thing_at_a_time(history: History) -> list[str]:
 
 
 def steps_follow_acceptance(history: History) -> list[str]:
-    """A visitor comes to a step only after the step before it was accepted; nobody skips one."""
+    """A visitor comes to a step only after the step before it was accepted; nobody skips one.
+
+    To a call for help, only after a step that was not.
+    """
     ordered = history.ordered()
     if not len(ordered):
         return []
     same_visitor = ordered["visitor"][1:] == ordered["visitor"][:-1]
     moved = same_visitor & ~_same_step(ordered)
     wrong = np.zeros(len(ordered), dtype=bool)
-    wrong[1:] = moved & (
-        (ordered["step"][1:] != ordered["step"][:-1] + 1)
-        | (ordered["outcome"][:-1] != Outcome.ACCEPTED)
-    )
+    was_accepted = ordered["outcome"][:-1] == Outcome.ACCEPTED
+    calls = _calls(ordered)[1:]
+    follows = (ordered["step"][1:] == ordered["step"][:-1] + 1) & was_accepted
+    wrong[1:] = moved & ~np.where(calls, ~was_accepted, follows)
     repeated = np.zeros(len(ordered), dtype=bool)
     repeated[1:] = _same_step(ordered) & np.isin(
         ordered["outcome"][:-1], (Outcome.ACCEPTED, Outcome.REFUSED, Outcome.DECLINED)
@@ -74,7 +77,10 @@ def steps_follow_acceptance(history: History) -> list[str]:
     starts[1:] = ~same_visitor
     late = starts & ~np.isin(ordered["step"], (0, peoples(history.steps)))
     return (
-        _found("came to a step without acceptance of the one before", ordered, wrong)
+        _found(
+            "came to a step without acceptance of the one before", ordered, wrong & ~_calls(ordered)
+        )
+        + _found("called for help without a failure", ordered, wrong & _calls(ordered))
         + _found("was repeated after a final answer", ordered, repeated)
         + _found("came first of its visitor, but not to the first step", ordered, late)
     )
@@ -90,14 +96,21 @@ def a_visit_ends_once(history: History) -> list[str]:
 
 
 def an_ending_fits_its_outcome(history: History) -> list[str]:
-    """Finished and dropped out: accepted. Turned away: a final no. Gave up: any other failure."""
-    ending, outcome, step = (history[name] for name in ("ending", "outcome", "step"))
+    """Finished and dropped out: accepted. Turned away: a final no. Gave up: any other failure.
+
+    Who called for help ends as the step that failed says, whatever became of the call.
+    """
+    history = history.ordered()
+    ending, step, calls = history["ending"], history["step"], _calls(history)
+    decisive = np.maximum.accumulate(np.where(calls, 0, np.arange(len(history))))
+    outcome = history["outcome"][decisive]
     accepted = outcome == Outcome.ACCEPTED
     final_no = np.isin(outcome, (Outcome.REFUSED, Outcome.DECLINED))
-    last = np.isin(step, (peoples(history.steps) - 1, len(history.steps) - 1))
+    last_of_people = peoples(history.steps) - 1 - (SUPPORT_STEP in history.steps)
+    last = np.isin(step, (last_of_people, len(history.steps) - 1)) & ~calls
     fits = {
         Ending.FINISHED: accepted & last,
-        Ending.DROPPED_OUT: accepted & ~last,
+        Ending.DROPPED_OUT: accepted & ~last & ~calls,
         Ending.GAVE_UP: ~accepted & ~final_no,
         Ending.TURNED_AWAY: final_no,
     }
@@ -150,6 +163,14 @@ def broken(history: History) -> list[str]:
 
 def _said(ending: Ending) -> str:
     return ending.name.lower().replace("_", " ")
+
+
+def _calls(history: History) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which attempts are calls for help."""
+    names = history.steps
+    row = names.index(SUPPORT_STEP) if SUPPORT_STEP in names else -1
+    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = history["step"] == row
+    return found
 
 
 def _same_step(ordered: History) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -86,8 +86,7 @@ class Scenario:
 
     def itinerary(self, pauses: float = 1.0, speed: float = 1.0) -> Itinerary:
         """`walked` as every engine reads it."""
-        attacks = len(self.attack.steps) if self.attack else 0
-        return self.walked.itinerary(pauses, speed, attacks)
+        return self.walked.itinerary(pauses, speed)
 
     @property
     def fingerprint(self) -> str:
@@ -111,6 +110,8 @@ class Scenario:
             shaped["opening"] = self.table.get("opening")
         if self.attack:
             shaped["attack"] = self.table.get("attack")
+        if self.journey.support:
+            shaped["support"] = self.table.get("support")
         canonical = json.dumps(_plain(shaped), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -141,7 +142,7 @@ class Scenario:
         Objectives and drop-outs of later steps go; people, luck and earlier steps stay as they are.
         ScenarioError where the journey has no such step.
         """
-        names = self.journey.names
+        names = self.journey.step_names
         if step not in names:
             fault = Fault("until", step, f"name a step of this journey: {', '.join(names)}")
             raise ScenarioError(f"scenario {self.name}", [fault])
@@ -155,7 +156,7 @@ class Scenario:
         return replace(
             self,
             attack=attack,
-            journey=Journey(self.journey.steps[: len(walked)]),
+            journey=replace(self.journey, steps=self.journey.steps[: len(walked)]),
             objectives=objectives,
             readings=readings,
             table=_cut(self.table, walked, objectives),
@@ -249,7 +250,7 @@ def scenario_from(table: Mapping[str, Any], subject: str, reading: str | None = 
     attack = read_attack(reader, journey, curve)
     objectives = read_objectives(reader, journey)
     hours = read_hours(reader)
-    readings = read_readings(reader.child("readings"), journey.names if journey else WALKED)
+    readings = read_readings(reader.child("readings"), journey.step_names if journey else WALKED)
     chosen = choose_reading(reader, readings, reading)
     reader.done()
     if reader.faults or not (curve and people and opening and journey and name):
@@ -282,4 +283,4 @@ def _as_read(journey: Journey, reading: Reading | None) -> Journey:
         )
         for step in journey.steps
     ]
-    return Journey(tuple(steps))
+    return replace(journey, steps=tuple(steps))

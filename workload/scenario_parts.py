@@ -14,7 +14,16 @@ from typing import Any, Final, TypeVar
 
 from workload.arrivals import ArrivalCurve, Burst, Constant, Daily, Part, Ramp
 from workload.durations import LONGEST_S, Duration, duration_from
-from workload.journey import ATTACKERS, MAILS, STEPS, Journey, Patience, Step
+from workload.journey import (
+    ATTACKERS,
+    MAILS,
+    STEPS,
+    SUPPORT_STEP,
+    Journey,
+    Patience,
+    Step,
+    Support,
+)
 from workload.objective import Objective, parse_objective
 from workload.population import PROVINCES, Population
 from workload.reader import Reader, clock_hours, flag, number, one_of, prose, seconds, text, whole
@@ -163,6 +172,7 @@ def read_journey(reader: Reader, patience: Patience) -> Journey | None:
     kind = reader.take("journey", one_of(*JOURNEYS), "reference")
     naming = one_of(*WALKED) if kind == "reference" else _identifier
     steps = [_step(child, patience, naming) for child in reader.children("steps")]
+    support = _support(reader.child("support"), patience) if reader.has("support") else None
     names = [step.name for step in steps if step]
     order = [name for name in WALKED if name in names]
     if not reader.table.get("steps"):
@@ -171,10 +181,31 @@ def read_journey(reader: Reader, patience: Patience) -> Journey | None:
         reader.fault("steps", names, f"each step once, in the journey's order: {', '.join(order)}")
     elif len(set(names)) < len(names):
         reader.fault("steps", names, "each step once: give every step a name of its own")
+    elif SUPPORT_STEP in names:
+        remedy = (
+            "nobody walks to it: write [support] share = 0.1, and people call where a step fails"
+        )
+        reader.fault("steps", names, remedy)
     if steps and steps[0] and steps[0].drop_out > 0:
         remedy = "nobody can leave before the first step; lower `arrivals.population` instead"
         reader.fault("steps[0].drop_out", steps[0].drop_out, remedy)
-    return Journey(tuple(s for s in steps if s)) if len(reader.faults) == before else None
+    walked = tuple(step for step in steps if step)
+    return Journey(walked, support) if len(reader.faults) == before else None
+
+
+def _support(reader: Reader, patience: Patience) -> Support:
+    """[support]: who calls for help when a step has failed for good."""
+    nothing = duration_from(0)
+    found = Support(
+        share=reader.take("share", number(0, 1, open_low=True)) or 1.0,
+        call=Step(
+            SUPPORT_STEP,
+            pause=reader.take("pause", duration_from, nothing, written=0) or nothing,
+            patience=read_patience(reader.child("patience"), patience),
+        ),
+    )
+    reader.done()
+    return found
 
 
 def _identifier(value: Any) -> str:

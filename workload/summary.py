@@ -169,13 +169,15 @@ class _Grid:
 
 @dataclass(frozen=True)
 class _Groups:
-    """One entry per (visitor, step): its first intended start, last end, last outcome, ending."""
+    """One entry per (visitor, step): its first intended start, last end, last outcome, whether it
+    is over: the visit ended there, or went on.
+    """
 
     step: NDArray[np.int64]
     intended: NDArray[np.int64]
     ended: NDArray[np.int64]
     outcome: NDArray[np.int64]
-    ending: NDArray[np.int64]
+    over: NDArray[np.bool_]
 
     @classmethod
     def of(cls, ordered: History) -> _Groups:
@@ -184,12 +186,14 @@ class _Groups:
         fresh[1:] = (visitor[1:] != visitor[:-1]) | (step[1:] != step[:-1])
         first = np.flatnonzero(fresh)
         last = np.append(first[1:], len(ordered)) - 1 if len(first) else first
+        went_on = np.zeros(len(first), dtype=bool)
+        went_on[:-1] = visitor[first[1:]] == visitor[first[:-1]]
         return cls(
             step[first],
             ordered["intended"][first],
             ordered["ended"][last],
             ordered["outcome"][last],
-            ordered["ending"][last],
+            went_on | (ordered["ending"][last] != Ending.OPEN),
         )
 
 
@@ -198,10 +202,10 @@ def _step_summary(
 ) -> StepSummary:
     rows = ordered.where(ordered["step"] == number)
     mine = groups.step == number
-    outcome, ending = groups.outcome[mine], groups.ending[mine]
+    outcome, over = groups.outcome[mine], groups.over[mine]
     accepted, declined = outcome == Outcome.ACCEPTED, outcome == Outcome.DECLINED
     answered = accepted | declined
-    failed = ~answered & (ending != Ending.OPEN)
+    failed = ~answered & over
     took = (groups.ended[mine] - groups.intended[mine])[answered]
     good = np.isin(rows["outcome"], (Outcome.ACCEPTED, Outcome.PENDING, Outcome.DECLINED))
     return StepSummary(

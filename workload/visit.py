@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from workload.draws import BACKOFF, DROP_OUT, KNOTS, PAUSE, draw, quantile
+from workload.draws import BACKOFF, DROP_OUT, KNOTS, PAUSE, SUPPORT, draw, quantile
 from workload.journey import (
     ATTEMPTS,
     BACKOFF_CAP,
     BACKOFF_FIRST,
+    CALLS,
     DROP,
     JITTER,
     MAIL_KIND,
@@ -89,7 +90,7 @@ def begin(pauses: Sequence[int], seed: int, visitor: int) -> int:
     return quantile(pauses, 0, draw(seed, visitor, 0, 0, PAUSE))
 
 
-def advance(
+def advance(  # noqa: PLR0913, PLR0917 - flat integers, as every engine has them
     plan: Sequence[int],
     pauses: Sequence[int],
     steps: int,
@@ -98,13 +99,16 @@ def advance(
     step: int,
     number: int,
     outcome: int,
+    fate: int,
 ) -> tuple[int, int, int, int]:
     """What comes after an attempt: (step, number, pause in ns, ending).
 
+    ``fate``: what `failure` says of this attempt, or has said of an earlier one: how the visit
+    will end, at once or after a call for help.
     If the ending is not GOES_ON, step and number are those of the attempt that ended the visit.
     """
     row = step * WIDTH
-    if outcome == ACCEPTED:
+    if outcome == ACCEPTED and fate == GOES_ON:
         after = step + 1
         if after == steps:
             return step, number, 0, FINISHED
@@ -112,14 +116,30 @@ def advance(
             return step, number, 0, DROPPED_OUT
         pause = quantile(pauses, after * KNOTS, draw(seed, visitor, after, 0, PAUSE))
         return after, 1, pause, GOES_ON
-    if outcome in (REFUSED, DECLINED):
-        return step, number, 0, TURNED_AWAY
-    if outcome == MAIL_MISSED or number >= plan[row + ATTEMPTS] + plan[row + POLLS]:
-        return step, number, 0, GAVE_UP
+    call = plan[row + CALLS]
+    if fate != GOES_ON and call > 0:
+        if draw(seed, visitor, call, 0, SUPPORT) < plan[call * WIDTH + DROP]:
+            return step, number, 0, fate
+        pause = quantile(pauses, call * KNOTS, draw(seed, visitor, call, 0, PAUSE))
+        return call, 1, pause, GOES_ON
+    if fate != GOES_ON and (outcome == ACCEPTED or failure(plan, step, number, outcome) != GOES_ON):
+        return step, number, 0, fate
     if outcome == PENDING:
         return step, number + 1, poll_pause(plan, row, number), GOES_ON
     chance = draw(seed, visitor, step, number, BACKOFF)
     return step, number + 1, backoff(plan, row, number, chance), GOES_ON
+
+
+def failure(plan: Sequence[int], step: int, number: int, outcome: int) -> int:
+    """How a visit ends whose step failed for good by this attempt; GOES_ON: it did not."""
+    row = step * WIDTH
+    if outcome == ACCEPTED:
+        return GOES_ON
+    if outcome in (REFUSED, DECLINED):
+        return TURNED_AWAY
+    if outcome == MAIL_MISSED or number >= plan[row + ATTEMPTS] + plan[row + POLLS]:
+        return GAVE_UP
+    return GOES_ON
 
 
 def poll_pause(plan: Sequence[int], row: int, number: int) -> int:
@@ -164,15 +184,16 @@ def walk(
     Who attacks walks the steps behind the people's, and begins at once.
     """
     plan, pauses, steps = itinerary
-    step, number, ending = 0, 1, GOES_ON
+    step, number, ending, fate = 0, 1, GOES_ON, GOES_ON
     pause = 0 if attacks else begin(pauses, seed, visitor)
     if attacks:
-        step, steps = steps, len(plan) // WIDTH
+        step, steps = itinerary.attack, len(plan) // WIDTH
     while ending == GOES_ON:
         if pause:
             yield Pause(pause)
         outcome = yield Attempt(step, number, mail_needed(plan, step, number))
+        fate = fate or failure(plan, step, number, outcome)
         step, number, pause, ending = advance(
-            plan, pauses, steps, seed, visitor, step, number, outcome
+            plan, pauses, steps, seed, visitor, step, number, outcome, fate
         )
     return Ending(ending)

@@ -52,8 +52,13 @@ def reasons_below(folder: Path) -> list[str]:
     return [reason for one in manifests for reason in one.get("reasons", [])]
 
 
-def visits(per_s: float, duration_s: float, steps: tuple[str, ...] = ()) -> Scenario:
-    """Constant arrivals on some steps of the reference journey, with short pauses."""
+def visits(
+    per_s: float, duration_s: float, steps: tuple[str, ...] = (), support: float = 0.0
+) -> Scenario:
+    """Constant arrivals on some steps of the reference journey, with short pauses.
+
+    ``support``: the share of those who failed that calls for help.
+    """
     journey: dict[str, dict[str, Any]] = {
         "open_site": {},
         "register": {"pause": {"median_s": 0.1, "p95_s": 0.3}},
@@ -65,7 +70,7 @@ def visits(per_s: float, duration_s: float, steps: tuple[str, ...] = ()) -> Scen
         "check_result": {"pause": 0.05},
     }
     wanted = steps or TO_THE_CHECK
-    table = {
+    table: dict[str, Any] = {
         "schema": "surge/scenario/1",
         "name": "short",
         "seed": 11,
@@ -78,6 +83,8 @@ def visits(per_s: float, duration_s: float, steps: tuple[str, ...] = ()) -> Scen
         "patience": {"timeout_s": 5.0, "mail_s": 5.0},
         "steps": [{"name": n, **more} for n, more in journey.items() if n in wanted],
     }
+    if support:
+        table["support"] = {"share": support, "pause": 0.05}
     return scenario_from(table, "the test's scenario")
 
 

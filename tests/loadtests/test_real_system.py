@@ -12,15 +12,15 @@ from harness.stack import Stack
 from loadtests.campaign import CampaignPlan, run_campaign
 from loadtests.photo import Camera
 from loadtests.protocol import ReferenceProtocol
-from tests.loadtests.drive import visits
+from tests.loadtests.drive import TO_THE_CHECK, visits
 from workload.facts import MeasuredFacts
 from workload.history import History, read_history
-from workload.journey import STEPS
+from workload.journey import STEPS, SUPPORT_STEP
 from workload.laws import broken
 from workload.objective import Answer, judge, parse_objective
 from workload.population import Population, Visitor
 from workload.telemetry import read_telemetry
-from workload.visit import Outcome
+from workload.visit import Ending, Outcome
 
 
 @pytest.mark.slow
@@ -67,6 +67,44 @@ def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
     assert counted == np.count_nonzero(history["step"] == 1)
     facts = MeasuredFacts(result.summary, telemetry)
     assert judge(parse_objective("backlog identity < 60s"), facts).answer is Answer.MET
+
+
+@pytest.mark.slow
+def test_whose_step_failed_calls_and_the_service_writes_it_down(tmp_path: Path) -> None:
+    """Everybody who mistyped is declined, calls once, and is turned away all the same.
+
+    The service's own list of calls names the step that failed, once for each caller.
+    """
+    scenario = visits(15, 4, TO_THE_CHECK, support=1.0)
+    with Stack() as stack:
+        token = stack.admin_token
+        plan = CampaignPlan(
+            scenario, stack.service, tmp_path / "run", drain_s=10.0, admin_token=token
+        )
+        result = run_campaign(plan)
+        calls = list_of_calls(stack.service, token)
+    history = read_history(result.run_dir)
+    assert broken(history) == []
+    declined = who(history, 4, Outcome.DECLINED)
+    callers = history.where(history["step"] == history.steps.index(SUPPORT_STEP))
+    assert len(declined) > 0
+    assert set(callers["visitor"].tolist()) == declined
+    assert set(callers["outcome"].tolist()) == {Outcome.ACCEPTED}
+    assert set(callers["ending"].tolist()) == {Ending.TURNED_AWAY}
+    assert [call["step"] for call in calls] == ["await_identity"] * len(declined)
+    assert len({call["registration"] for call in calls}) == len(declined)
+    step = result.summary.step("await_identity")
+    assert step is not None
+    assert (step.declined, step.failed, step.open) == (len(declined), 0, 0)
+    assert result.summary.endings["turned_away"] == len(declined)
+
+
+def list_of_calls(target: str, token: str) -> list[dict[str, Any]]:
+    """The calls that the service has taken."""
+    headers = {"Authorization": f"Bearer {token}"}
+    asked = Request(f"{target}/ledger/support-calls", headers=headers)  # noqa: S310 - ours
+    with urlopen(asked, timeout=5) as answer:  # noqa: S310 - ours
+        return [json.loads(line) for line in answer]
 
 
 def call_for_help(target: str) -> int:

@@ -17,7 +17,7 @@ from simulation.service import ServiceModel, StepCost
 from simulation.world import Order
 from workload.arrivals import Constant, total_curve
 from workload.durations import SECOND_NS, Duration, constant
-from workload.journey import Journey, Patience, Step
+from workload.journey import Journey, Patience, Step, Support
 
 FOREVER = Patience(timeout_s=1e6, attempts=1)
 
@@ -31,11 +31,12 @@ class Queue:
     deployment: Deployment
     rate: float
     patience: Patience = FOREVER
+    support: Support | None = None
 
     def run(self, seed: int, people: int) -> tuple[Order, at.World]:
         """One replication of about so many people."""
         duration_s = people / self.rate
-        journey = Journey((Step(self.step, patience=self.patience),))
+        journey = Journey((Step(self.step, patience=self.patience),), self.support)
         arrivals = total_curve([Constant(self.rate, 0, duration_s)], duration_s).arrivals(seed)
         order = Order(
             journey=journey,

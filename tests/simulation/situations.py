@@ -17,7 +17,7 @@ from workload.arrivals import Arrivals, Constant, total_curve
 from workload.attack import Attack, beside, with_attack
 from workload.durations import Duration, constant, exponential, lognormal
 from workload.history import NAMES, History
-from workload.journey import Journey, Patience, Step
+from workload.journey import SUPPORT_STEP, Journey, Patience, Step, Support
 from workload.opening import Opening
 
 MS: Final = 0.001
@@ -56,13 +56,22 @@ def whole_journey(patience: Patience = PATIENT, pause: Duration | None = None) -
     )
 
 
+def calling(
+    walk: Journey, share: float, pause: Duration | None = None, patience: Patience = PATIENT
+) -> Journey:
+    """The same journey, where a share of those who failed calls for help."""
+    return replace(
+        walk, support=Support(share, Step(SUPPORT_STEP, pause or constant(0), 0, patience))
+    )
+
+
 def costs(slice_: Duration, query: Duration, **rest: Any) -> ServiceModel:
     """A service all of whose slices cost alike."""
     write = StepCost("write", slice_, slice_)
     steps = dict.fromkeys(("register", "verify_email", "submit_identity", "join_wave"), write)
     read = StepCost("read", slice_, slice_, query)
     steps |= {"open_site": StepCost("plain", slice_), "await_identity": read, "check_result": read}
-    steps |= {"upload_photo": StepCost("upload", slice_, slice_, query)}
+    steps |= {"upload_photo": StepCost("upload", slice_, slice_, query), "call_support": write}
     return ServiceModel(steps, **rest)
 
 
@@ -110,11 +119,10 @@ class Situation:
 
     def order(self, people: int) -> Order:
         """The order for about so many people, traced."""
-        attacks = len(self.attack.steps) if self.attack else 0
         walked = with_attack(self.walk, self.attack)
         return Order(
             journey=walked,
-            itinerary=walked.itinerary(attacks=attacks),
+            itinerary=walked.itinerary(),
             model=self.model,
             deployment=self.deployment,
             seed=self.seed,
@@ -223,7 +231,7 @@ SITUATIONS: Final = (
               arrivals_of=by_dozens),
     Situation("attacked, shed, and those who fail call", LIVELY,
               Deployment(speed=8, admission="shed", in_flight_cap=20, shed_delay_s=0, agents=3,
-                         call_share=0.7, call_length=exponential(0.5)), journey(HASTY), 600,
+                         call_length=exponential(0.5)), calling(journey(HASTY), 0.7), 600,
               attack=Attack(500.0, 0.2, 1.5, ("open_site", "register", "submit_identity"), 20)),
     Situation("mail gets lost", deployment=Deployment(mail_loss=0.3)),
     Situation("mail is slower than patience",
@@ -269,24 +277,29 @@ SITUATIONS: Final = (
     Situation("a waiting room by ticks, left early by the record", TICKING,
               Deployment(admission="waiting_room", room_per_s=200, workers=2), TICKS,
               horizon_s=0.9, ties=True, arrivals_of=by_dozens),
-    Situation("a call centre for those who fail", walk=journey(HASTY), rate=1_500,
-              deployment=Deployment(speed=8, agents=4, call_share=0.7,
-                                    call_length=exponential(0.5), call_patience=exponential(3))),
-    Situation("a call centre by shifts", walk=journey(HASTY), rate=1_500, clock_h=23.5,
-              clock_speed=36_000,  # a day of 2.4 s
-              deployment=Deployment(speed=8, agents=9, agent_shifts=((0, 2), (8, 9), (20, 0)),
-                                    call_share=0.9, call_length=exponential(0.5),
+    Situation("a call centre for those who fail", rate=1_500,
+              walk=calling(journey(HASTY), 0.7, lognormal(1, 3), replace(PATIENT, attempts=2)),
+              deployment=Deployment(speed=8, agents=4, call_length=exponential(0.5),
                                     call_patience=exponential(3))),
+    Situation("a call centre by shifts", walk=calling(journey(HASTY), 0.9), rate=1_500,
+              clock_h=23.5, clock_speed=36_000,  # a day of 2.4 s
+              deployment=Deployment(speed=8, agents=9, agent_shifts=((0, 2), (8, 9), (20, 0)),
+                                    call_length=exponential(0.5), call_patience=exponential(3))),
     Situation("a call centre by shifts, by ticks", TICKING,
               Deployment(workers=3, agents=8, agent_shifts=((6, 1), (12, 8), (18, 3)),
-                         call_share=0.9, call_length=constant(50 * MS),
-                         call_patience=constant(100 * MS)),
-              never_waits(6, 12, 12, 12, 12), ties=True, arrivals_of=by_dozens,
+                         call_length=constant(50 * MS), call_patience=constant(100 * MS)),
+              calling(never_waits(6, 12, 12, 12, 12), 0.9), ties=True, arrivals_of=by_dozens,
               clock_h=9.0, clock_speed=864_000),  # a day of 100 ms
     Situation("a call centre by ticks", TICKING,
-              Deployment(workers=3, agents=2, call_share=0.9, call_length=constant(50 * MS),
+              Deployment(workers=3, agents=2, call_length=constant(50 * MS),
                          call_patience=constant(100 * MS)),
-              never_waits(6, 12, 12, 12, 12), ties=True, arrivals_of=by_dozens),
+              calling(never_waits(6, 12, 12, 12, 12), 0.9), ties=True, arrivals_of=by_dozens),
+    Situation("calls that are requests, to a service that is overloaded", rate=1_500,
+              walk=calling(journey(HASTY), 0.8, lognormal(1, 3), HASTY),
+              deployment=Deployment(speed=8, admission="shed", in_flight_cap=20, shed_delay_s=0)),
+    Situation("calls that are requests by ticks, past a waiting room", TICKING,
+              Deployment(workers=3, admission="waiting_room", room_per_s=400),
+              calling(never_waits(6, 12, 12, 12, 12), 0.9), ties=True, arrivals_of=by_dozens),
     Situation("one registry slot, and the record stops early", horizon_s=30,
               deployment=Deployment(registry_slots=1)),
 )  # fmt: skip

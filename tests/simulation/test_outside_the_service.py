@@ -12,14 +12,23 @@ from simulation.compiled import CompiledEngine
 from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel, StepCost
 from tests.simulation.queues import FOREVER, Queue
-from tests.simulation.situations import LIVELY, Situation, history_of, whole_journey
+from tests.simulation.situations import (
+    LIVELY,
+    Situation,
+    calling,
+    history_of,
+    journey,
+    whole_journey,
+)
 from tests.simulation.test_registry import STEADY
 from workload.durations import constant, exponential
 from workload.history import History
+from workload.journey import SUPPORT_STEP, Step, Support
 from workload.laws import broken
 from workload.visit import Ending, Outcome
 
 UPLOAD = 5
+CALL_ONCE = Step(SUPPORT_STEP, patience=FOREVER)
 
 
 def walked(situation: Situation, people: int = 500) -> tuple[at.World, History]:
@@ -97,11 +106,12 @@ def test_an_empty_waiting_room_costs_nobody_anything() -> None:
 def callers(agents: int, talk_s: float, patience_s: float) -> Queue:
     """People who all fail at once, because the registry is down, and all call."""
     deployment = Deployment(
-        identity_check="inline", registry_windows=(RegistryWindow(0, 1e7),), call_share=1.0,
+        identity_check="inline", registry_windows=(RegistryWindow(0, 1e7),),
         agents=agents, call_length=exponential(talk_s), call_patience=exponential(patience_s),
     )  # fmt: skip
-    model = ServiceModel({"submit_identity": StepCost("write", constant(0))})
-    return Queue("submit_identity", model, deployment, 1.0, FOREVER)
+    free = StepCost("write", constant(0))
+    model = ServiceModel({"submit_identity": free, "call_support": free})
+    return Queue("submit_identity", model, deployment, 1.0, FOREVER, Support(1.0, CALL_ONCE))
 
 
 def erlang_a(agents: int, rate: float, talk_s: float, patience_s: float) -> tuple[float, float]:
@@ -137,8 +147,9 @@ def test_callers_hang_up_as_often_as_erlang_a_says(agents: int, patience_s: floa
 
 def test_only_those_who_failed_call() -> None:
     """Neither who finished nor who dropped out; with a share of one, everybody else."""
-    centre = Deployment(mail_loss=0.2, agents=3, call_share=1.0)
-    world, rows = walked(Situation("", deployment=centre))
+    centre = Deployment(mail_loss=0.2, agents=3)
+    walk = calling(journey(), 1.0, patience=FOREVER)
+    world, rows = walked(Situation("", deployment=centre, walk=walk, horizon_s=5_000))
     failed = np.isin(rows["ending"], (Ending.GAVE_UP, Ending.TURNED_AWAY)).sum()
     served, left = (figure(world, at.CALL_CENTRE, f) for f in (at.S_SERVED, at.S_LEFT))
     assert served > 0

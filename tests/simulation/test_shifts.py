@@ -24,12 +24,16 @@ from tests.simulation.test_outside_the_service import erlang_a
 from workload.arrivals import Arrivals, Constant, total_curve
 from workload.durations import Duration, constant, exponential
 from workload.errors import InputError
-from workload.journey import Journey, Patience, Step
+from workload.journey import SUPPORT_STEP, Journey, Patience, Step, Support
 from workload.manifest import Bending
 from workload.scenario import scenario_from
 
-WALK = Journey((Step("submit_identity", patience=Patience(timeout_s=1e6, attempts=1)),))
-MODEL = ServiceModel({"submit_identity": StepCost("write", constant(0))})
+ONCE = Patience(timeout_s=1e6, attempts=1)
+CALL = Support(1.0, Step(SUPPORT_STEP, patience=ONCE))
+WALK = Journey((Step("submit_identity", patience=ONCE),), CALL)
+MODEL = ServiceModel(
+    dict.fromkeys(("submit_identity", SUPPORT_STEP), StepCost("write", constant(0)))
+)
 DAY = ((0.0, 10), (8.0, 60), (20.0, 20))
 
 hours_of_day = st.integers(0, 2399).map(lambda hundredths: hundredths / 100)
@@ -41,7 +45,7 @@ shifts = st.dictionaries(hours_of_day, st.integers(0, 50), min_size=1, max_size=
 def everybody_calls(plan: Shifts, talk: Duration, patience: Duration) -> Deployment:
     """The registry is down, so each visit fails at once and its visitor calls."""
     return Deployment(
-        identity_check="inline", registry_windows=(RegistryWindow(0, 1e7),), call_share=1.0,
+        identity_check="inline", registry_windows=(RegistryWindow(0, 1e7),),
         agents=max(agents for _, agents in plan), agent_shifts=plan, call_length=talk,
         call_patience=patience,
     )  # fmt: skip
@@ -157,10 +161,11 @@ def asked_of(bending: Bending, opens_at: str) -> Question:
         },
         "people": {"mistyped": 1},
         "steps": [{"name": "submit_identity"}],
+        "support": {"share": 1, "patience": {"attempts": 1}},
     }  # fmt: skip
     plan = ((0.0, 0), (8.0, 500))
     deployment = replace(everybody_calls(plan, constant(10), constant(10)), identity_check="inline")
-    model = replace(LIVELY, steps={"submit_identity": LIVELY.steps["submit_identity"]})
+    model = replace(LIVELY, steps={n: LIVELY.steps[n] for n in ("submit_identity", SUPPORT_STEP)})
     return Question(scenario_from(table, "nobody"), model, deployment, bending, horizon_s=14_500.0)
 
 

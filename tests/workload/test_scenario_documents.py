@@ -43,6 +43,7 @@ people = { mistyped = 0.1, domain = "example.com", provinces = { Bali = 1 } }
 opening = { policy = "by-province", groups = [{ opens = "1h", provinces = ["Bali"] }] }
 attack = { per_s = 1, start = 0, end = 1, steps = ["open_site"], attempts = 3, timeout_s = 1 }
 steps = [{ name = "open_site" }, { name = "register", pause = [1, 2], patience = { jitter = 1 } }]
+support = { share = 0.1, pause = 1, patience = { attempts = 1 } }
 [readings.r]
 why = "w"
 drop_out = { register = 0.1 }
@@ -174,6 +175,7 @@ def test_the_schemas_defaults_are_what_the_reader_fills_in() -> None:
         "name": "least",
         "arrivals": {"duration": 1, "parts": [part]},
         "steps": [{"name": "open_site"}],
+        "support": {"share": 0.1},
         "readings": {"r": {}},
         "attack": {"per_s": 1},
     }
@@ -208,6 +210,9 @@ def test_the_schemas_defaults_are_what_the_reader_fills_in() -> None:
         (("patience", "attempts"), 0),
         (("steps", 1, "pause"), {"median_s": 1}),
         (("steps", 1, "mail"), "spam"),
+        (("support",), {}),
+        (("support", "share"), 0),
+        (("support", "number"), "123"),
         (("readings", "r", "published"), [{"hour": 1}]),
     ],
 )
@@ -243,6 +248,7 @@ def documented() -> dict[str, str]:
         "`[attack]`": "attack.",
         "`[patience]`": "patience.",
         "`[[steps]]`": "steps[].",
+        "`[support]`": "support.",
         "`[readings.NAME]`": "readings.*.",
         "`[[readings.NAME.published]]`": "readings.*.published[].",
     }
@@ -264,7 +270,8 @@ def test_every_key_is_documented(taken: set[str]) -> None:
     wanted = {
         path
         for path in taken
-        if not path.endswith(".*") and not path.startswith("steps[].patience.")
+        if not path.endswith(".*")
+        and not path.startswith(("steps[].patience.", "support.patience."))
     }
     assert set(documented()) == wanted
 

@@ -39,14 +39,14 @@ def two_readings(reading: str = "slow") -> Scenario:
 def test_a_cut_scenario_survives_its_way_through_toml(name: str, tmp_path: Path) -> None:
     """A run directory reloads it whole, with the same fingerprint, whatever the last step is."""
     whole = load_scenario(name)
-    for step in whole.journey.names:
+    for step in whole.journey.step_names:
         cut = whole.until(step)
         path = tmp_path / "scenario.toml"
         path.write_text(cut.to_toml(), encoding="utf-8")
         again = load_scenario(path)
         assert again == cut
         assert again.fingerprint == cut.fingerprint
-        assert again.journey.names[-1] == step
+        assert again.journey.step_names[-1] == step
 
 
 def test_cut_after_its_last_step_a_scenario_is_the_same() -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from workload.draws import ONE, threshold
 from workload.durations import Duration, constant
-from workload.journey import ATTEMPTS, POLLS, WIDTH, Itinerary, Journey, Patience, Step
+from workload.journey import (
+    ATTEMPTS,
+    POLLS,
+    SUPPORT_STEP,
+    WIDTH,
+    Itinerary,
+    Journey,
+    Patience,
+    Step,
+    Support,
+)
 from workload.visit import (
     GOES_ON,
     Attempt,
@@ -20,6 +30,7 @@ from workload.visit import (
     advance,
     backoff,
     begin,
+    failure,
     mail_needed,
     poll_pause,
     walk,
@@ -169,7 +180,7 @@ def test_the_share_that_drops_out_is_the_drop_out_of_the_step(two_steps: Journey
     plan, pauses, steps = Journey((two_steps.steps[0], leaving)).itinerary()
     people = 20_000
     endings = [
-        advance(plan, pauses, steps, 7, person, 0, 1, Outcome.ACCEPTED)[3]
+        advance(plan, pauses, steps, 7, person, 0, 1, Outcome.ACCEPTED, GOES_ON)[3]
         for person in range(people)
     ]
     share = endings.count(Ending.DROPPED_OUT) / people
@@ -192,8 +203,8 @@ def test_luck_does_not_depend_on_what_the_service_did(two_steps: Journey) -> Non
     step = replace(two_steps.steps[1], pause=Duration((1.0, 9.0)), drop_out=0.5)
     plan, pauses, steps = Journey((two_steps.steps[0], step)).itinerary()
     for person in range(200):
-        smooth = advance(plan, pauses, steps, 3, person, 0, 1, Outcome.ACCEPTED)
-        rough = advance(plan, pauses, steps, 3, person, 0, 3, Outcome.ACCEPTED)
+        smooth = advance(plan, pauses, steps, 3, person, 0, 1, Outcome.ACCEPTED, GOES_ON)
+        rough = advance(plan, pauses, steps, 3, person, 0, 3, Outcome.ACCEPTED, GOES_ON)
         assert smooth[2:] == rough[2:]
 
 
@@ -216,7 +227,9 @@ def journeys() -> st.SearchStrategy[Journey]:
         poll_s=st.floats(0.1, 5),
         poll_cap_s=st.floats(0.1, 9),
     )
-    return st.lists(step, min_size=1, max_size=4).map(lambda steps: Journey(tuple(steps)))
+    call = st.builds(Step, name=st.just(SUPPORT_STEP), patience=patience)
+    support = st.none() | st.builds(Support, share=st.floats(0, 1), call=call)
+    return st.builds(Journey, st.lists(step, min_size=1, max_size=4).map(tuple), support)
 
 
 def sent(visit: Visit, outcome: Outcome) -> Pause | Attempt | Ending:
@@ -235,7 +248,7 @@ def test_walk_says_what_advance_decides(
     """The generator adds nothing: same steps, numbers, pauses, mails and ending; and it ends."""
     plan, pauses, steps = itinerary = journey.itinerary()
     visit = walk(itinerary, seed, visitor)
-    step, number, ending = 0, 1, GOES_ON
+    step, number, ending, fate = 0, 1, GOES_ON, GOES_ON
     pause = begin(pauses, seed, visitor)
     word: Pause | Attempt | Ending = next(visit)
     for outcome in outcomes:
@@ -243,8 +256,9 @@ def test_walk_says_what_advance_decides(
             assert word == Pause(pause)
             word = next(visit)
         assert word == Attempt(step, number, mail_needed(plan, step, number))
+        fate = fate or failure(plan, step, number, outcome)
         step, number, pause, ending = advance(
-            plan, pauses, steps, seed, visitor, step, number, outcome
+            plan, pauses, steps, seed, visitor, step, number, outcome, fate
         )
         word = sent(visit, outcome)
         if ending != GOES_ON:
