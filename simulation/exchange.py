@@ -19,6 +19,7 @@ from simulation.deployment import Deployment
 from simulation.replication import Question
 from simulation.screen import Clock, Screen
 from simulation.search import AMPLE, Setting, bisect, with_values
+from workload.arrivals import ArrivalCurve
 from workload.errors import InvalidRunError
 from workload.opening import EVERYONE, Opening
 
@@ -121,35 +122,42 @@ def _openings(question: Question) -> Iterator[Policy]:
     Only of a whole wave: nobody knows what a part of it would be under another opening.
     """
     curve = question.scenario.curve
-    if question.bending.window_s != (0.0, curve.duration_s):
+    if not is_whole_wave(question):
         return
     if curve.opening.last_s > 0:
-        yield Policy("everybody at once instead of the staggered opening", _opened(EVERYONE))
-        return
-    apart_s = min(APART_S, math.floor(curve.own_s / WAVES))
-    if apart_s >= CLOSEST_S:
-        delays = tuple(round(number * apart_s * 1e6) for number in range(WAVES))
-        waves = Opening("waves", delays, (1 / WAVES,) * WAVES)
-        far = f"{apart_s / 60:g} min"
+        name = "everybody at once instead of the staggered opening"
+        yield Policy(name, lambda asked: opened(asked, EVERYONE))
+    elif waves := waves_of(curve):
+        far = f"{waves.delays_us[1] / 60e6:g} min"
         name = f"{_in_words(WAVES)} waves {far} apart instead of everybody at once"
-        yield Policy(name, _opened(waves))
+        yield Policy(name, lambda asked: opened(asked, waves))
 
 
-def _opened(opening: Opening) -> Callable[[Question], Question]:
-    def apply(question: Question) -> Question:
-        old, curve = question.scenario.curve, question.scenario.curve.opened(opening)
-        longer = curve.duration_s - old.duration_s
-        horizon_s = question.horizon_s
-        return replace(
-            question,
-            scenario=replace(question.scenario, curve=curve),
-            bending=replace(question.bending, window_s=(0.0, curve.duration_s)),
-            horizon_s=None
-            if horizon_s is None
-            else max(1.0, horizon_s + longer / question.bending.speed),
-        )
+def is_whole_wave(question: Question) -> bool:
+    """Whether nothing is cut off the wave, so that it can be opened another way."""
+    return question.bending.window_s == (0.0, question.scenario.curve.duration_s)
 
-    return apply
+
+def waves_of(curve: ArrivalCurve) -> Opening | None:
+    """WAVES equal ones, at most APART_S apart; None where they would be closer than a minute."""
+    apart_s = min(APART_S, math.floor(curve.own_s / WAVES))
+    delays = tuple(round(number * apart_s * 1e6) for number in range(WAVES))
+    return Opening("waves", delays, (1 / WAVES,) * WAVES) if apart_s >= CLOSEST_S else None
+
+
+def opened(question: Question, opening: Opening) -> Question:
+    """The same people on the same luck, let in by another policy; the record ends as much later."""
+    old, curve = question.scenario.curve, question.scenario.curve.opened(opening)
+    horizon_s = question.horizon_s
+    if horizon_s is not None:
+        longer_s = (curve.duration_s - old.duration_s) / question.bending.speed
+        horizon_s = max(1.0, horizon_s + longer_s)
+    return replace(
+        question,
+        scenario=replace(question.scenario, curve=curve),
+        bending=replace(question.bending, window_s=(0.0, curve.duration_s)),
+        horizon_s=horizon_s,
+    )
 
 
 def exchange_rates(
@@ -163,7 +171,8 @@ def exchange_rates(
 
     ``screen``: the plan's own; settings that come first are looked at first.
     """
-    own = Screen(screen.question, clock, whole=screen.is_whole)
+    # What the plan's own screen knows already is not asked again.
+    own = replace(screen, clock=clock)
     worlds = [
         (policy, Screen(policy.apply(screen.question), clock, whole=screen.is_whole))
         for policy in policies_of(screen.question)

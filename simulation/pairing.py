@@ -20,27 +20,46 @@ from scipy import stats
 
 from simulation.cliff import DEMAND, PATIENCE, read_axis
 from simulation.deployment import with_settings
+from simulation.exchange import is_whole_wave, opened, waves_of
 from simulation.projection import Projection
 from simulation.replication import Question, Replication
+from workload.errors import Fault, InputError
+from workload.opening import EVERYONE
 from workload.summary import finite
 
 CONFIDENCE: Final = 0.95
+OPENING: Final = "opening"
 #: Stations whose waiting is compared.
 QUEUES: Final = ("event_loop", "database", "registry_client", "mail_sender")
 
 
 def changed(question: Question, pairs: Sequence[str]) -> Question:
     """The question with ``key=value`` pairs applied: of the deployment, of everybody's patience
-    (attempts, timeout_s, …) or `demand`; InputError with the remedy.
+    (attempts, timeout_s, …), `demand` or `opening`; InputError with the remedy.
     """
     settings = []
     for pair in pairs:
-        if pair.partition("=")[0].strip() in (*PATIENCE, DEMAND):
+        if pair.partition("=")[0].strip() == OPENING:
+            question = _opened(question, pair)
+        elif pair.partition("=")[0].strip() in (*PATIENCE, DEMAND):
             axis = read_axis("--against", pair)
             question = axis.applied(question, axis.values[0])
         else:
             settings.append(pair)
     return replace(question, deployment=with_settings(question.deployment, settings))
+
+
+def _opened(question: Question, pair: str) -> Question:
+    """``opening=everyone`` or ``opening=waves``: a whole wave, let in at once or in four parts."""
+    value = pair.partition("=")[2].strip()
+    opening = {"everyone": EVERYONE, "waves": waves_of(question.scenario.curve)}.get(value)
+    if opening is None:
+        remedy = "write opening=everyone, or opening=waves (of a wave of four minutes or more)"
+        raise InputError("options", [Fault("--against", pair, remedy)])
+    if not is_whole_wave(question):
+        remedy = "leave out --window: a part of a wave has no other opening"
+        raise InputError("options", [Fault("--against", pair, remedy)])
+    return opened(question, opening)
 
 
 @dataclass(frozen=True)

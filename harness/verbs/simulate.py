@@ -26,7 +26,8 @@ def add(subparsers: Subparsers) -> None:
         help="a setting of the deployment, such as registry_slots=13; repeatable")  # fmt: skip
     add("--against", action="append", default=[], metavar="KEY=VALUE",
         help="also with this changed, on the same luck: a setting of the deployment, of patience "
-        "(attempts, timeout_s, …) or demand; repeatable, needs --replications")  # fmt: skip
+        "(attempts, timeout_s, …), demand or opening=waves; repeatable, needs "
+        "--replications")  # fmt: skip
     add("--engine", choices=("compiled", "simpy"), default="compiled",
         help="simpy is the readable reference, and slow (compiled)")  # fmt: skip
     add("--replications", metavar="N", default="1", help="seeds N, N+1, …; 59 clean ones show "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simulation.pairing import Pairing, changed, difference_of
-from simulation.projection import project
+from simulation.projection import project, replicate
 from tests.simulation import upstream_bound
 from workload.errors import InputError
 
@@ -82,3 +82,29 @@ def test_every_replication_must_have_its_partner() -> None:
     fewer = replace(question, replications=1)
     with pytest.raises(ValueError, match="shorter"):
         Pairing(project(question), project(fewer), ()).collapses()
+
+
+def test_an_opening_in_waves_is_the_same_people_on_the_same_luck() -> None:
+    """Four waves five minutes apart: as many come, in fifteen minutes more, and back again."""
+    question = upstream_bound.question(14)
+    waves = changed(question, ["opening=waves"])
+    assert waves.scenario.curve.duration_s == question.scenario.curve.duration_s + 900
+    assert waves.horizon_s == (question.horizon_s or 0) + 900
+    assert waves.bending.window_s == (0.0, waves.scenario.curve.duration_s)
+    before, after = (replicate(one, 1) for one in (question, waves))
+    assert after.people == before.people
+    assert (
+        after.stations["registry_client"]["peak_queue"]
+        < (before.stations["registry_client"]["peak_queue"])
+    )
+    back = changed(waves, ["opening=everyone"])
+    assert replicate(back, 1).digest == before.digest
+
+
+@pytest.mark.parametrize("pair", ["opening=later", "opening=waves"])
+def test_an_opening_that_can_not_be_is_refused(pair: str) -> None:
+    """One that has no meaning; and any of a part of a wave."""
+    question = upstream_bound.question(14)
+    question = replace(question, bending=replace(question.bending, window_s=(0.0, 600.0)))
+    with pytest.raises(InputError, match="--against"):
+        changed(question, [pair])
