@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness.audit_counts import Count, answer_counts
+from workload.attack import by_what_was_done
 from workload.errors import Fault, InvalidRunError, RecordError
 from workload.facts import FOR_EVER_S
 from workload.history import History, outcome_name, read_history
@@ -119,7 +120,7 @@ def read_evidence(directory: Path) -> Evidence:
     return Evidence(
         manifest,
         scenario.people,
-        read_history(directory, cut_short_is_fine=manifest.status != "complete"),
+        by_what_was_done(read_history(directory, cut_short_is_fine=manifest.status != "complete")),
         read_ledger(directory / LEDGER),
         read_telemetry(directory) if (directory / FILE_NAME).is_file() else None,
     )

@@ -20,7 +20,7 @@ from time import monotonic, time
 from typing import Any, Final
 
 from loadtests.live import Address, check_address
-from loadtests.orders import GIVEN, Orders, check_attack, check_mailbox
+from loadtests.orders import GIVEN, Orders, check_mailbox
 from loadtests.protocol import DEFAULT, anywhere, load_protocol
 from loadtests.rundir import (
     PROGRESS,
@@ -121,7 +121,6 @@ def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> Campai
     wait_until_ready(plan.target, plan.headers)
     capacity = capacity_of(plan.target, plan.headers)
     orders = plan.orders(str(capacity.get("mailbox", "")))
-    check_attack(orders)
     check_mailbox(orders)
     make_run_dir(plan.run_dir)
     generator = Generator(plan, orders, capacity)

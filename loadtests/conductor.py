@@ -81,7 +81,7 @@ class Conductor:
 
     def run(self) -> None:
         """From the orders to the written record; returns when all of it is over."""
-        steps = self._orders.load().journey.names
+        steps = self._orders.load().walked.names
         self._scribe = Scribe(self._directory, steps, self._metrics, self._page)
         shared = {"orders": self._orders.plain(), "workers": len(self._workers)}
         for number, worker in enumerate(self._workers):

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from loadtests.exchange import Answer, Request
 from loadtests.protocol import JourneyProtocol, Memory
+from workload.attack import step_done
 from workload.history import Observation
 from workload.journey import CONNECT, MAIL_PATIENCE, MAILS, TIMEOUT, WIDTH, Itinerary
 from workload.population import Population, Visitor
@@ -48,7 +49,8 @@ class World:
     """All that a visit meets.
 
     ``begin`` hears of each attempt as it is sent; ``record`` takes its Observation at its end, and
-    how long the answer was. An attempt that is killed in between has no Observation.
+    how long the answer was. An attempt that is killed in between has no Observation. Who has an
+    index from ``first_attacker`` on attacks.
     """
 
     steps: tuple[str, ...]
@@ -61,12 +63,13 @@ class World:
     time: Time
     begin: Callable[[], None]
     record: Callable[[Observation, int], None]
+    first_attacker: int = 1 << 62
 
 
 def walk_visit(world: World, index: int, arrived: int) -> Ending:
     """Walk the visit of a visitor who arrived at ``arrived`` (ns of run time), to its end."""
     visitor = world.people.visitor(world.seed, index)
-    visit = walk(world.itinerary, world.seed, index)
+    visit = walk(world.itinerary, world.seed, index, attacks=index >= world.first_attacker)
     memory: Memory = {}
     intended, ending = arrived, Ending.OPEN
     move: Pause | Attempt | None = next(visit)
@@ -91,7 +94,7 @@ def attempt(
     An attempt that waits for a mail is intended when the visitor has the mail in hand.
     """
     time, row = world.time, move.step * WIDTH
-    plan, step = world.itinerary.plan, world.steps[move.step]
+    plan, step = world.itinerary.plan, step_done(world.steps[move.step])
     if move.mail:
         until = intended + plan[row + MAIL_PATIENCE]
         letter = world.mailbox.wait(visitor.email, MAILS[move.mail], until)

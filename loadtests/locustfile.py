@@ -28,7 +28,7 @@ from loadtests.campaign import ADMIN_TOKEN, TOLD
 from loadtests.conductor import Conductor
 from loadtests.given import Given, given_by_campaign, given_by_hand, told
 from loadtests.options import add_options
-from loadtests.orders import Orders, check_attack, check_mailbox
+from loadtests.orders import Orders, check_mailbox
 from loadtests.protocol import load_protocol
 from loadtests.rundir import Circumstances, finish
 from loadtests.target import wait_until_ready
@@ -185,7 +185,6 @@ class Door:
     def _hire(self) -> None:
         orders = self.given.orders
         load_protocol(orders.protocol)
-        check_attack(orders)
         check_mailbox(orders)
         workers = [""]
         if isinstance(self.runner, MasterRunner):

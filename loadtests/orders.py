@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 from loadtests.protocol import DEFAULT
-from workload.arrivals import Arrivals
-from workload.coming import coming
 from workload.errors import Fault, InputError
 from workload.manifest import Bending
 from workload.scenario import Scenario, scenario_from
@@ -64,15 +62,3 @@ def check_mailbox(orders: Orders) -> None:
     if waits and not orders.mailbox:
         remedy = f"{', '.join(waits)} wait for mail: give --mailbox URL, or name it in /capacity"
         raise InputError("mailbox", [Fault("mailbox", "", remedy)])
-
-
-def check_attack(orders: Orders) -> None:
-    """InputError when the scenario has attackers: only the model lets them in."""
-    if orders.load().attack:
-        remedy = "attackers are simulated only (surge simulate): take this table out to drive it"
-        raise InputError("scenario", [Fault("attack", "[attack]", remedy)])
-
-
-def bent_arrivals(scenario: Scenario, bending: Bending) -> Arrivals:
-    """Who of the people comes when in a run; `workload.coming` says it."""
-    return coming(scenario, scenario.seed, bending).people

@@ -24,9 +24,10 @@ from loadtests.clock import SECOND_NS, Clock
 from loadtests.driver import World, walk_visit
 from loadtests.figures import Tally
 from loadtests.mail import Mailbox, NoMailbox
-from loadtests.orders import Orders, bent_arrivals
+from loadtests.orders import Orders
 from loadtests.pacer import Lag, pace
 from loadtests.protocol import load_protocol
+from workload.coming import coming
 from workload.errors import SurgeError
 from workload.history import NAMES, Observation
 from workload.visit import Outcome
@@ -52,11 +53,13 @@ class Worker:
 
     def __init__(self, orders: Orders, number: int, workers: int, say: Say, seen: Seen) -> None:
         self._scenario = orders.load()
-        self._arrivals = bent_arrivals(self._scenario, orders.bending).slice(number, workers)
+        who = coming(self._scenario, self._scenario.seed, orders.bending)
+        self._arrivals = who.everybody.slice(number, workers)
+        self._first_attacker = who.first_attacker
         self._orders = orders
         self._number = number
         self._say, self._seen = say, seen
-        self._steps = self._scenario.journey.names
+        self._steps = self._scenario.walked.names
         self._lag = Lag()
         self._rows = array("q")
         self._visits = Group()
@@ -96,7 +99,7 @@ class Worker:
         bending = self._orders.bending
         return World(
             steps=self._steps,
-            itinerary=self._scenario.journey.itinerary(bending.pauses, bending.speed),
+            itinerary=self._scenario.itinerary(bending.pauses, bending.speed),
             seed=self._scenario.seed,
             people=self._scenario.people,
             protocol=self._protocol,
@@ -105,6 +108,7 @@ class Worker:
             time=self._clock,
             begin=self._send,
             record=self._record,
+            first_attacker=self._first_attacker,
         )
 
     def _work(self) -> None:

@@ -30,6 +30,7 @@ from simulation.evidence import (
 from simulation.service import ServiceModel, StepCost
 from workload.durations import Duration, constant
 from workload.errors import Fault, RecordError
+from workload.journey import peoples
 from workload.visit import Outcome
 
 #: How each step goes through the reference service (CONTRACT of target_app, held by a test).
@@ -123,7 +124,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
 
 
 def _same_system(runs: Sequence[Run]) -> None:
-    """RecordError where runs are of different journeys, deployments or machines."""
+    """RecordError where runs are of different journeys, deployments or machines, or attacked."""
 
     def system(run: Run) -> dict[str, Any]:
         said = run.manifest.capacity
@@ -140,6 +141,9 @@ def _same_system(runs: Sequence[Run]) -> None:
     ]
     if faults:
         raise RecordError("calibration: runs of different systems", faults)
+    if peoples(runs[0].history.steps) < len(runs[0].history.steps):
+        remedy = "calibrate on runs of the same scenario without [attack]"
+        raise RecordError("calibration", [Fault(runs[0].path.name, "attacked", remedy)])
 
 
 def _requests(window: Window) -> float:

@@ -15,7 +15,8 @@ import numpy as np
 
 from workload.arrivals import MICROSECOND_NS, ArrivalCurve, Arrivals, Constant
 from workload.draws import ATTACK, mix, to_word
-from workload.journey import ATTACKERS, Journey, Patience, Step
+from workload.history import History
+from workload.journey import ATTACKERS, Journey, Patience, Step, peoples
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ def beside(people: Arrivals, attackers: Arrivals) -> Arrivals:
 def with_attack(journey: Journey, attack: Attack | None) -> Journey:
     """The people's steps, and behind them the attackers'."""
     return replace(journey, attack=attack.rows()) if attack else journey
+
+
+def by_what_was_done(history: History) -> History:
+    """The same rows by the people's steps: what attackers did is among what people did."""
+    own = history.steps[: peoples(history.steps)]
+    places = np.asarray([own.index(step_done(name)) for name in history.steps], dtype=np.int64)
+    return History(own, {**history.columns, "step": places[history["step"]]})
 
 
 def step_done(name: str) -> str:

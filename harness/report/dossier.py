@@ -110,7 +110,8 @@ class RunRecord:
             return ()
         facts = MeasuredFacts(self.summary, self.telemetry)
         judged = (judge(objective, facts) for objective in self.scenario.objectives)
-        recorded = sum(step.attempts for step in self.summary.steps)
+        walked = (*self.summary.steps, *self.summary.attack)
+        recorded = sum(step.attempts for step in walked)
         return tuple(unless_cut(one, cut_of(self.manifest), recorded) for one in judged)
 
 

@@ -21,11 +21,11 @@ import pytest
 from harness import CHECKOUT
 from loadtests.campaign import CampaignPlan, run_campaign
 from loadtests.joiner import join_campaign, wait_for_master
-from loadtests.orders import bent_arrivals
 from loadtests.rundir import CampaignResult
 from loadtests.target import check_ownership, wait_until_ready
 from tests.loadtests.drive import on_schedule, visits
 from tests.loadtests.peers import Script, Server, Site
+from workload.coming import coming
 from workload.errors import InputError, InvalidRunError
 from workload.history import History, read_history
 from workload.laws import broken
@@ -94,11 +94,11 @@ def test_a_campaign_records_what_it_intended(
     assert (result.manifest.status, result.exit_code) == ("complete", 0)
     history = read_history(result.run_dir)
     assert broken(history) == []
-    coming = bent_arrivals(campaign.scenario, campaign.bending)
+    came = coming(campaign.scenario, campaign.scenario.seed, campaign.bending).everybody
     first = (history["step"] == 0) & (history["number"] == 1)
     order = np.argsort(history["visitor"][first])
-    assert np.array_equal(history["visitor"][first][order], coming.index)
-    assert np.array_equal(history["intended"][first][order], coming.at_ns)
+    assert np.array_equal(history["visitor"][first][order], came.index)
+    assert np.array_equal(history["intended"][first][order], came.at_ns)
     assert result.summary.endings["finished"] > 0
     assert result.summary.endings["turned_away"] > 0  # those who mistyped
     assert result.summary.endings["open"] == 0

@@ -8,6 +8,7 @@ import pytest
 from loadtests.driver import World, walk_visit
 from loadtests.exchange import READ_TIMEOUT, RESET, Answer, Request
 from loadtests.protocol import Memory, outcome_of
+from workload.attack import Attack, with_attack
 from workload.durations import constant
 from workload.history import History, Observation
 from workload.journey import Journey, Patience, Step
@@ -202,3 +203,23 @@ def test_the_same_visitor_intends_the_same_whatever_the_service_does() -> None:
         return (first.intended - before) / S
 
     assert gaps(iter([OK, OK])) == gaps(iter([Answer(503), OK, Answer(503), OK])) == 1.0
+
+
+def test_an_attacker_does_what_people_do_without_a_pause_and_in_rows_of_their_own() -> None:
+    """Again at once after a failure, at the path of the people's step."""
+    attack = Attack(1.0, 0.0, 9.0, ("open_site", "register"), attempts=2, timeout_s=1.0)
+    journey = with_attack(Journey((Step("open_site"), Step("register", pause=constant(2)))), attack)
+    rows: list[Observation] = []
+    time = FakeTime()
+    client = FakeClient(time, [OK, Answer(503), OK])
+    world = World(
+        journey.names, journey.itinerary(), 1, Population({"31": 1.0}), Echo(), client,
+        FakeMailbox(time, ()), time, lambda: None, lambda row, _: rows.append(row), 100,
+    )  # fmt: skip
+    assert walk_visit(world, 100, 0) is Ending.FINISHED
+    assert [path.partition("?")[0] for path, _, _ in client.asked] == [
+        "/open_site", "/register", "/register"
+    ]  # fmt: skip
+    assert [(row.step, row.number) for row in rows] == [(2, 1), (3, 1), (3, 2)]
+    assert [times(row)[0] for row in rows] == pytest.approx([0.0, 0.1, 0.2])
+    assert broken(History.of(journey.names, rows)) == []

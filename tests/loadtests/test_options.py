@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from loadtests.options import add_options, headers_of, orders_from
-from loadtests.orders import Orders, bent_arrivals, check_attack, check_mailbox
+from loadtests.orders import Orders, check_mailbox
+from workload.coming import coming
 from workload.errors import InputError, ScenarioError
 from workload.manifest import Bending
 from workload.scenario import load_scenario
@@ -104,7 +105,8 @@ def test_a_journey_that_waits_for_mail_needs_a_mailbox() -> None:
 
 
 def arrivals(**bent: Any) -> Any:
-    return bent_arrivals(load_scenario("smoke"), Bending(**{"window_s": (0.0, 30.0), **bent}))
+    scenario, bending = load_scenario("smoke"), Bending(**{"window_s": (0.0, 30.0), **bent})
+    return coming(scenario, scenario.seed, bending).everybody
 
 
 def test_a_window_moves_arrivals_to_run_time_zero_and_keeps_who_comes() -> None:
@@ -133,11 +135,3 @@ def test_the_workers_shares_cover_everybody_once(workers: int) -> None:
     whole = arrivals()
     shares = [whole.slice(worker, workers) for worker in range(workers)]
     assert sorted(np.concatenate([share.index for share in shares])) == whole.index.tolist()
-
-
-def test_a_scenario_with_attackers_is_not_driven() -> None:
-    """Only the model lets them in; the fault says what to do."""
-    check_attack(orders())
-    table: dict[str, Any] = {**orders().scenario, "attack": {"per_s": 5}}
-    with pytest.raises(InputError, match="simulated only"):
-        check_attack(Orders(table, "", Bending((0, 1)), TARGET))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
-from workload.attack import Attack, beside, step_done
+from workload.attack import Attack, beside, by_what_was_done, step_done
 from workload.coming import coming
 from workload.errors import ScenarioError
 from workload.history import History, Observation
@@ -134,6 +134,16 @@ def test_a_summary_counts_attackers_apart() -> None:
         ("attack_open_site", 2), ("attack_register", 0)
     ]  # fmt: skip
     assert found.to_json()["attack"]["attack_open_site"]["failed"] == 1
+
+
+def test_what_was_done_is_told_whoever_did_it() -> None:
+    """For an audit: rows of attackers under the people's steps."""
+    names = scenario(ATTACK).walked.names
+    rows = [row(0, 1, Outcome.ACCEPTED, Ending.OPEN), row(70, 5, Outcome.ACCEPTED, Ending.OPEN)]
+    found = by_what_was_done(History.of(names, rows))
+    assert found.steps == names[:4]
+    assert found["step"].tolist() == [1, 1]
+    assert found["visitor"].tolist() == [0, 70]
 
 
 def test_the_fingerprint_knows_an_attack_and_a_file_keeps_it() -> None:
