@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from simulation.service import read_model
+from workload.history import HistoryWriter, read_history
 
 Verb = Callable[..., Any]
 
@@ -75,3 +76,19 @@ def test_a_run_that_was_cut_short_or_is_not_valid_teaches_nothing(
     manifest = json.loads((cut / "manifest.json").read_text())
     (cut / "manifest.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
     assert "interrupted" in verb("calibrate", str(cut)).told
+
+
+@pytest.mark.slow
+def test_a_run_with_attackers_teaches_nothing(verb: Verb, real_run: Any, tmp_path: Path) -> None:
+    """Their rows stand under steps that no model has."""
+    attacked = tmp_path / "attacked"
+    shutil.copytree(real_run.path, attacked)
+    history = read_history(attacked)
+    for shard in attacked.glob("history-*.arrows"):
+        shard.unlink()
+    with HistoryWriter(attacked, (*history.steps, "attack_register")) as writer:
+        for row in history.rows():
+            writer.add(row)
+    answer = verb("calibrate", str(attacked))
+    assert answer.code == 2
+    assert "without [attack]" in answer.told
