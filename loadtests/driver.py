@@ -75,7 +75,7 @@ def walk_visit(world: World, index: int, arrived: int) -> Ending:
     move: Pause | Attempt | None = next(visit)
     while move is not None:
         if isinstance(move, Pause):
-            intended += move.ns
+            intended = max(intended, move.after) + move.ns
             world.time.sleep_until(intended)
             move = next(visit)
             continue

@@ -99,7 +99,7 @@ class Worker:
         bending = self._orders.bending
         return World(
             steps=self._steps,
-            itinerary=self._scenario.itinerary(bending.pauses, bending.speed),
+            itinerary=self._scenario.itinerary(bending.pauses, bending.speed, bending.window_s[0]),
             seed=self._scenario.seed,
             people=self._scenario.people,
             protocol=self._protocol,

@@ -53,7 +53,7 @@ from simulation.places import open_visit
 from simulation.visits import attempt, close_visit, pause, record
 from simulation.world import Order, build_world
 from workload.arrivals import Arrivals
-from workload.visit import GOES_ON, advance, begin, failure, mail_needed
+from workload.visit import GOES_ON, advance, begin, failure, mail_needed, pause_begins
 
 SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
                  call_centre, visits, kernel)  # fmt: skip
@@ -75,7 +75,7 @@ def _compile_as_it_stands() -> None:
     """Make every function of the shared modules callable from compiled code, unchanged."""
     shared: set[Callable[..., Any]] = {
         workload.draws.mix, workload.draws.draw, workload.draws.quantile, advance, begin,
-        failure, mail_needed, workload.visit.poll_pause, workload.visit.backoff,
+        failure, mail_needed, pause_begins, workload.visit.poll_pause, workload.visit.backoff,
     }  # fmt: skip
     for module in SHARED:
         for value in vars(module).values():
@@ -109,8 +109,9 @@ def _next_action(w: Any, now: int, visit: int, step: int, number: int, ns: int) 
     """Pause, or attempt at once: what `walk` yields next."""
     w.visits[visit + at.V_STEP] = step
     w.visits[visit + at.V_NUMBER] = number
-    if ns > 0:
-        pause(w, now, visit, ns)
+    after = pause_begins(w.plan, step, number)
+    if ns > 0 or after > 0:
+        pause(w, now, visit, ns, after)
     else:
         attempt(w, now, visit, step, number, mail_needed(w.plan, step, number))
 

@@ -78,7 +78,7 @@ class SimpyEngine:
         while True:
             hears = self._hears[mine] = Event(env)
             if isinstance(action, Pause):
-                pause(world, int(env.now), mine, action.ns)
+                pause(world, int(env.now), mine, action.ns, action.after)
                 self._put_on_calendar()
                 yield hears
                 action = next(visit)

@@ -119,6 +119,8 @@ C_CALL_HEAD: Final = 77
 C_CALL_TAIL: Final = 78
 C_CALL_TABLE: Final = 79  # how long an agent talks, and how long a caller waits
 C_CALL_PATIENCE: Final = 80
+C_JOIN_STEP: Final = 81  # who is accepted there by C_WAVE_CLOSES is in the draw, NONE: no draw
+C_WAVE_CLOSES: Final = 82
 C_FIRST_ATTACKER: Final = 84  # who has an index from here on attacks
 C_ROWS_OF_PLAN: Final = 85  # steps of people and attackers, and the call for help
 C_AGENTS: Final = 86  # agents of the shift in force, on the phone or not
@@ -145,7 +147,8 @@ V_WAIT: Final = 12
 V_REFS: Final = 13  # work that still belongs to the visit
 V_NEXT: Final = 14  # free list
 V_FATE: Final = 15  # how the visit will end, once a step has failed for good
-VISIT: Final = 16
+V_JOINED: Final = 16  # E_JOINED once the visitor is among those who are drawn from, else 0
+VISIT: Final = 17
 
 # States of a visit.
 CLOSED: Final = 0
@@ -291,7 +294,9 @@ WINDOW: Final = 5
 # ---- what became of a visitor --------------------------------------------------------------------
 E_FINISH: Final = 0
 E_WAIT: Final = 1
-E_LAST: Final = 2  # (step << 32) | (attempts << 8) | ending
+E_LAST: Final = 2  # (step << 32) | (attempts << 8) | ending, and:
+E_JOINED: Final = 1 << 48  # joined before the wave closed
+E_AWAITS_DRAW: Final = 1 << 49  # paused until the draw, and has not ended since
 END: Final = 3
 
 # ---- what is counted of a step ------------------------------------------------------------------

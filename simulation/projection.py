@@ -143,11 +143,24 @@ class Projection:
             "uncalibrated": list(question.model.uncalibrated()),
             "checkpoints": self.checkpoints(),
             "steps": {name: self.step(name) for name in question.scenario.journey.names},
+            "draw": self._draw(),
             "attack": {one.name: self.step(one.name) for one in first.summary.attack},
             "stations": {name: self.station(name) for name in first.stations},
             "modes": self._modes(),
             "bottleneck": self.bottleneck,
             "agreement": self.agreement,
+        }
+
+    def _draw(self) -> dict[str, Any] | None:
+        """Means of who joined in time, and of who got a seat; None without a draw."""
+        draw = self.question.scenario.journey.draw
+        if draw is None:
+            return None
+        drawn = [0 if one.drawn is None else len(one.drawn) for one in self.replications]
+        return {
+            "joined": float(np.mean([one.joined for one in self.replications])),
+            "seats": draw.seats,
+            "drawn": float(np.mean(drawn)),
         }
 
     def _modes(self) -> dict[str, Any] | None:

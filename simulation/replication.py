@@ -31,7 +31,8 @@ from workload.history import NAMES, History
 from workload.manifest import Bending
 from workload.scenario import Scenario
 from workload.summary import CHECKPOINT_STEPS, StepSummary, Summary
-from workload.visit import Ending
+from workload.visit import Ending, pause_begins
+from workload.wave_draw import drawn
 
 AFTERMATH_S: Final = 24 * 3600.0
 COLLAPSE: Final = 0.05
@@ -81,6 +82,8 @@ class Replication:
     wall_s: float
     digest: str
     history: History | None = None
+    joined: int = 0  # among whom seats are drawn, and those who get one
+    drawn: NDArray[np.int64] | None = None
 
     @property
     def collapsed(self) -> bool:
@@ -113,7 +116,7 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
     horizon_s = asked_s if asked_s is not None else _last_s(people) + AFTERMATH_S
     order = Order(
         journey=scenario.walked,
-        itinerary=scenario.itinerary(bending.pauses, bending.speed),
+        itinerary=scenario.itinerary(bending.pauses, bending.speed, bending.window_s[0]),
         model=question.model,
         deployment=question.deployment,
         seed=seed,
@@ -125,11 +128,17 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
         first_attacker=who.first_attacker,
         clock_h=(scenario.opens_h + bending.window_s[0] / 3600) % 24,
         speed=bending.speed,
+        wave_closes_s=_closes_s(scenario, bending),
     )
     began = time.perf_counter()
     world = _engine(question.engine)(order).run(arrivals, progress)
     wall_s = time.perf_counter() - began
     return _fold(question, order, world, people, seed, wall_s)
+
+
+def _closes_s(scenario: Scenario, bending: Bending) -> float:
+    draw = scenario.journey.draw
+    return (draw.closes_s - bending.window_s[0]) / bending.speed if draw else 0.0
 
 
 def _engine(name: str) -> Any:
@@ -148,7 +157,10 @@ def _fold(
     ends = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[people.index]
     endings = ends[:, at.E_LAST] & 255
     ideal = finishes_ideally(question.scenario, order, people)
-    lost = int((ideal & (endings != Ending.FINISHED)).sum())
+    waits = (ends[:, at.E_LAST] & at.E_AWAITS_DRAW) != 0
+    lost = int((ideal & (endings != Ending.FINISHED) & ~waits).sum())
+    joined = people.index[(ends[:, at.E_LAST] & at.E_JOINED) != 0]
+    draw = question.scenario.journey.draw
     tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
     return Replication(
         seed=seed,
@@ -161,13 +173,16 @@ def _fold(
         wall_s=wall_s,
         digest=hashlib.sha256(ends.astype("<i8").tobytes()).hexdigest(),
         history=_history(order, world) if question.trace else None,
+        joined=len(joined),
+        drawn=drawn(seed, joined, draw.seats) if draw else None,
     )
 
 
 def finishes_ideally(scenario: Scenario, order: Order, people: Arrivals) -> NDArray[np.bool_]:
     """Who would finish by the horizon if every station were infinitely large.
 
-    Nobody who drops out or mistypes, nor who comes so late that pauses alone take longer.
+    Nobody who drops out or mistypes, nor who comes so late that pauses alone take longer. Whom a
+    draw beyond the horizon makes wait has done all that they can.
     """
     seed, who = order.seed, people.index
     stays = draws(seed, who, 0, 0, MISTYPE) >= threshold(scenario.people.mistyped)
@@ -176,12 +191,17 @@ def finishes_ideally(scenario: Scenario, order: Order, people: Arrivals) -> NDAr
             stays &= draws(seed, who, number, 0, DROP_OUT) >= threshold(step.drop_out)
     tables = np.asarray(order.itinerary.pauses, dtype=np.int64).reshape(-1, KNOTS)
     tables = tables[: len(scenario.journey.steps)]
-    rest_ns = round(order.horizon_s * SECOND_NS) - people.at_ns
-    late = np.flatnonzero(stays & (int(tables[:, -1].sum()) > rest_ns))
-    paused_ns = np.zeros(len(late), dtype=np.int64)
+    begins = [pause_begins(order.itinerary.plan, step, 1) for step in range(len(tables))]
+    horizon_ns = round(order.horizon_s * SECOND_NS)
+    longest_ns = max(begins) + int(tables[:, -1].sum())
+    late = np.flatnonzero(stays & (longest_ns > horizon_ns - people.at_ns))
+    now_ns = people.at_ns[late]
     for number, table in enumerate(tables):
-        paused_ns += quantiles(table, draws(seed, who[late], number, 0, PAUSE))
-    stays[late] = paused_ns <= rest_ns[late]
+        if begins[number] >= horizon_ns:
+            break
+        paused_ns = quantiles(table, draws(seed, who[late], number, 0, PAUSE))
+        now_ns = np.maximum(now_ns, begins[number]) + paused_ns
+    stays[late] = now_ns <= horizon_ns
     return stays
 
 

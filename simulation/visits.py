@@ -16,9 +16,13 @@ from workload.journey import MAIL_KIND, MAIL_PATIENCE, NO_MAIL, TIMEOUT, WIDTH
 from workload.visit import ACCEPTED, DECLINED, GOES_ON, MAIL_MISSED, failure
 
 
-def pause(w: World, now: int, visit: int, ns: int) -> None:
-    """The visitor does nothing for a while."""
+def pause(w: World, now: int, visit: int, ns: int, after: int) -> None:
+    """The visitor does nothing for a while, which begins at ``after`` at the earliest."""
     w.visits[visit + at.V_STATE] = at.PAUSING
+    if after > now:
+        to = w.visits[visit + at.V_WHO] * at.END
+        w.ends[to + at.E_LAST] = w.visits[visit + at.V_JOINED] | at.E_AWAITS_DRAW
+        now = after
     step, number = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
     post(w, now + ns, code_of(at.WAKE, w.visits[visit + at.V_WHO], step, number), visit)
 
@@ -152,6 +156,7 @@ def close_visit(w: World, now: int, visit: int, ending: int) -> None:
     w.ends[to + at.E_FINISH] = now
     w.ends[to + at.E_WAIT] = w.visits[visit + at.V_WAIT]
     w.ends[to + at.E_LAST] = (w.visits[visit + at.V_STEP] << 32) | (attempts << 8) | ending
+    w.ends[to + at.E_LAST] |= w.visits[visit + at.V_JOINED]
     w.visits[visit + at.V_STATE] = at.CLOSED
     w.cells[at.C_OPEN] -= 1
     let_go(w, visit)
@@ -191,6 +196,8 @@ def count_answer(w: World, now: int, visit: int, step: int, outcome: int) -> Non
     w.counts[step * buckets + bucket_of(w.bounds, buckets - 1, took)] += 1
     if outcome == ACCEPTED:
         w.tallies[step * at.TALLY + at.T_ACCEPTED] += 1
+        if step == w.cells[at.C_JOIN_STEP] and now <= w.cells[at.C_WAVE_CLOSES]:
+            w.visits[visit + at.V_JOINED] = at.E_JOINED
         count_in_time(w, w.achieved, step, now)
     else:
         w.tallies[step * at.TALLY + at.T_DECLINED] += 1

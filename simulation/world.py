@@ -17,6 +17,7 @@ from workload.durations import SECOND_NS, Duration, constant
 from workload.errors import Fault, InputError
 from workload.histogram import BOUNDS_NS, BUCKETS
 from workload.journey import MAILS, SUPPORT_STEP, Itinerary, Journey
+from workload.wave_draw import JOINED_BY
 
 #: Mail and check that a write of a step causes.
 CAUSES_MAIL: Final = {"register": "verify"}
@@ -45,6 +46,7 @@ class Order:
     first_attacker: int = at.WHO_MASK + 1
     clock_h: float = 0.0  # the hour of the day at time 0, on the scenario's clock
     speed: float = 1.0  # how much faster than real that clock runs
+    wave_closes_s: float = 0.0  # seconds of run time, where the journey has a draw
 
 
 class _Tables:
@@ -199,6 +201,7 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_ROWS_OF_PLAN: len(order.journey.names),
         at.C_ATTACK_STEP: order.itinerary.attack,
         at.C_FIRST_ATTACKER: order.first_attacker,
+        **_draw_cells(order),
         at.C_HEARD: at.NONE,
         at.C_FREE_VISIT: at.NONE,
         at.C_FREE_JOB: at.NONE,
@@ -220,6 +223,15 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
     for cell, value in values.items():
         cells[cell] = value
     return cells
+
+
+def _draw_cells(order: Order) -> dict[int, int]:
+    names = order.journey.step_names
+    in_it = order.journey.draw is not None and JOINED_BY in names
+    return {
+        at.C_JOIN_STEP: names.index(JOINED_BY) if in_it else at.NONE,
+        at.C_WAVE_CLOSES: _ns(order.wave_closes_s),
+    }
 
 
 def _service_cells(model: ServiceModel, deployment: Deployment, tables: _Tables) -> dict[int, int]:

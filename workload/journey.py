@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workload.draws import KNOTS, threshold
 from workload.durations import SECOND_NS, Duration, constant
+from workload.wave_draw import LOOKED_UP_BY, WaveDraw
 
 #: The steps of the reference journey, in order. call_support is reached only from a failed step.
 STEPS: Final = (
@@ -42,7 +43,7 @@ RESULT_MAIL: Final = 2
 MAILS: Final = ("none", "verify", "result")
 
 # Columns of an itinerary's row.
-WIDTH: Final = 13
+WIDTH: Final = 14
 DROP: Final = 0  # threshold of leaving before this step (of not calling, for the call itself)
 ATTEMPTS: Final = 1  # attempts (beyond the polls) after which the visitor gives up
 TIMEOUT: Final = 2  # ns until the visitor's client gives up an attempt
@@ -56,6 +57,7 @@ MAIL_KIND: Final = 9  # which mail is waited for (after POLLS attempts)
 MAIL_PATIENCE: Final = 10  # ns that the visitor waits for that mail, and then gives up
 CONNECT: Final = 11  # ns until a connection must stand
 CALLS: Final = 12  # the row of the call for help that follows when this step fails, 0: none
+NOT_BEFORE: Final = 13  # ns of run time at which the pause before this step begins, at the earliest
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class Journey:
     steps: tuple[Step, ...]
     support: Support | None = None
     attack: tuple[Step, ...] = ()
+    draw: WaveDraw | None = None
 
     @property
     def step_names(self) -> tuple[str, ...]:
@@ -141,8 +144,11 @@ class Journey:
         call = (self.support.call,) if self.support else ()
         return (*self.steps, *call, *self.attack)
 
-    def itinerary(self, pauses: float = 1.0, speed: float = 1.0) -> Itinerary:
+    def itinerary(self, pauses: float = 1.0, speed: float = 1.0, since_s: float = 0.0) -> Itinerary:
         """The journey with pauses multiplied by ``pauses`` and divided by ``speed``.
+
+        The draw is an instant, as arrivals are: ``since_s``, where the run's window begins, is run
+        time 0, and only ``speed`` brings it nearer.
 
         Polls are pauses; timeouts, backoff and the patience for a mail are not, and stay.
         """
@@ -150,7 +156,13 @@ class Journey:
             raise ValueError(f"pauses {pauses}, speed {speed}: give 0 or more, and above 0")
         factor = pauses / speed
         calls = len(self.steps) if self.support else 0
-        rows = [number for step in self.steps for number in _row(step, factor, calls)]
+        opens = {LOOKED_UP_BY: self.draw.drawn_s - since_s} if self.draw else {}
+        instants = [_ns(max(0.0, opens.get(step.name, 0.0)) / speed) for step in self.steps]
+        rows = [
+            number
+            for step, instant in zip(self.steps, instants, strict=True)
+            for number in _row(step, factor, calls, instant)
+        ]
         if self.support:
             silent = replace(self.support.call, drop_out=1.0 - self.support.share)
             rows += _row(silent, factor, 0)
@@ -167,7 +179,7 @@ def peoples(names: Sequence[str]) -> int:
     return sum(not name.startswith(ATTACKERS) for name in names)
 
 
-def _row(step: Step, factor: float, calls: int) -> tuple[int, ...]:
+def _row(step: Step, factor: float, calls: int, not_before: int = 0) -> tuple[int, ...]:
     patience = step.patience
     return (
         threshold(step.drop_out),
@@ -183,6 +195,7 @@ def _row(step: Step, factor: float, calls: int) -> tuple[int, ...]:
         _ns(patience.mail_s),
         _ns(patience.connect_timeout_s),
         calls,
+        not_before,
     )
 
 

@@ -41,6 +41,7 @@ from workload.scenario_parts import (
     read_readings,
 )
 from workload.toml_text import toml_text
+from workload.wave_draw import JOINED_BY
 
 __all__ = [
     "BUILT_IN",
@@ -84,9 +85,9 @@ class Scenario:
         """All steps that anybody walks: the people's, then the attackers'."""
         return with_attack(self.journey, self.attack)
 
-    def itinerary(self, pauses: float = 1.0, speed: float = 1.0) -> Itinerary:
-        """`walked` as every engine reads it."""
-        return self.walked.itinerary(pauses, speed)
+    def itinerary(self, pauses: float = 1.0, speed: float = 1.0, since_s: float = 0.0) -> Itinerary:
+        """`walked` as every engine reads it; ``since_s``: where the run's window begins."""
+        return self.walked.itinerary(pauses, speed, since_s)
 
     @property
     def fingerprint(self) -> str:
@@ -110,6 +111,8 @@ class Scenario:
             shaped["opening"] = self.table.get("opening")
         if self.attack:
             shaped["attack"] = self.table.get("attack")
+        if self.journey.draw:
+            shaped["draw"] = self.table.get("draw")
         if self.journey.support:
             shaped["support"] = self.table.get("support")
         canonical = json.dumps(_plain(shaped), sort_keys=True, separators=(",", ":"))
@@ -156,7 +159,11 @@ class Scenario:
         return replace(
             self,
             attack=attack,
-            journey=replace(self.journey, steps=self.journey.steps[: len(walked)]),
+            journey=replace(
+                self.journey,
+                steps=self.journey.steps[: len(walked)],
+                draw=self.journey.draw if JOINED_BY in walked else None,
+            ),
             objectives=objectives,
             readings=readings,
             table=_cut(self.table, walked, objectives),
@@ -172,6 +179,8 @@ def _cut(
 ) -> dict[str, Any]:
     """A table as it is written where only these steps are walked."""
     cut = {**table, "steps": list(table.get("steps", ()))[: len(walked)]}
+    if JOINED_BY not in walked:
+        cut.pop("draw", None)
     cut["objectives"] = [objective.text for objective in objectives]
     if "attack" in cut:
         left = [step for step in cut["attack"]["steps"] if step in walked]

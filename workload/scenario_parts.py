@@ -27,6 +27,7 @@ from workload.journey import (
 from workload.objective import Objective, parse_objective
 from workload.population import PROVINCES, Population
 from workload.reader import Reader, clock_hours, flag, number, one_of, prose, seconds, text, whole
+from workload.wave_draw import JOINED_BY, WaveDraw
 
 #: What a scenario's journey may be: that of the reference system, or a stranger's own.
 JOURNEYS: Final = ("reference", "own")
@@ -190,7 +191,26 @@ def read_journey(reader: Reader, patience: Patience) -> Journey | None:
         remedy = "nobody can leave before the first step; lower `arrivals.population` instead"
         reader.fault("steps[0].drop_out", steps[0].drop_out, remedy)
     walked = tuple(step for step in steps if step)
-    return Journey(walked, support) if len(reader.faults) == before else None
+    draw = _draw(reader.child("draw"), names) if reader.has("draw") else None
+    return Journey(walked, support, draw=draw) if len(reader.faults) == before else None
+
+
+def _draw(reader: Reader, steps: Sequence[str]) -> WaveDraw:
+    """[draw]: when the wave closes and its seats are drawn."""
+    closes = reader.take("closes", _long_span) or 1.0
+    found = WaveDraw(
+        closes_s=closes,
+        drawn_s=reader.take("drawn", _long_span, closes) or closes,
+        seats=reader.take("seats", whole(1, 10_000_000_000)) or 1,
+    )
+    reader.done()
+    if found.drawn_s < closes:
+        reader.fault("drawn", reader.table["drawn"], "the wave closes before its seats are drawn")
+    if JOINED_BY not in steps:
+        reader.fault(
+            "seats", found.seats, f"a draw is among those who join: add a step {JOINED_BY}"
+        )
+    return found
 
 
 def _support(reader: Reader, patience: Patience) -> Support:

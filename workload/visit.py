@@ -23,6 +23,7 @@ from workload.journey import (
     JITTER,
     MAIL_KIND,
     NO_MAIL,
+    NOT_BEFORE,
     POLL_CAP,
     POLL_FIRST,
     POLLS,
@@ -71,9 +72,10 @@ TURNED_AWAY: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do nothing for ``ns`` nanoseconds."""
+    """Do nothing for ``ns`` ns, which begin at ``after`` (ns of run time) at the earliest."""
 
     ns: int
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,11 @@ def mail_needed(plan: Sequence[int], step: int, number: int) -> int:
     return NO_MAIL
 
 
+def pause_begins(plan: Sequence[int], step: int, number: int) -> int:
+    """When the pause before an attempt begins at the earliest, ns of run time; 0: at once."""
+    return plan[step * WIDTH + NOT_BEFORE] if number == 1 else 0
+
+
 def walk(
     itinerary: Itinerary, seed: int, visitor: int, *, attacks: bool = False
 ) -> Generator[Pause | Attempt, int, Ending]:
@@ -189,8 +196,9 @@ def walk(
     if attacks:
         step, steps = itinerary.attack, len(plan) // WIDTH
     while ending == GOES_ON:
-        if pause:
-            yield Pause(pause)
+        after = pause_begins(plan, step, number)
+        if pause or after:
+            yield Pause(pause, after)
         outcome = yield Attempt(step, number, mail_needed(plan, step, number))
         fate = fate or failure(plan, step, number, outcome)
         step, number, pause, ending = advance(

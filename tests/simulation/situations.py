@@ -19,6 +19,7 @@ from workload.durations import Duration, constant, exponential, lognormal
 from workload.history import NAMES, History
 from workload.journey import SUPPORT_STEP, Journey, Patience, Step, Support
 from workload.opening import Opening
+from workload.wave_draw import WaveDraw
 
 MS: Final = 0.001
 PATIENT: Final = Patience(timeout_s=10, attempts=3, backoff_s=0.5, backoff_cap_s=4, mail_s=60)
@@ -119,6 +120,7 @@ class Situation:
 
     def order(self, people: int) -> Order:
         """The order for about so many people, traced."""
+        closes_s = self.walk.draw.closes_s if self.walk.draw else 0.0
         walked = with_attack(self.walk, self.attack)
         return Order(
             journey=walked,
@@ -133,6 +135,7 @@ class Situation:
             mistyped=self.mistyped,
             horizon_s=self.horizon_s,
             trace=True,
+            wave_closes_s=closes_s,
         )
 
     def arrivals(self, people: int) -> Arrivals:
@@ -266,6 +269,14 @@ SITUATIONS: Final = (
         registry_windows=(RegistryWindow(0.2, 0.3, 0), RegistryWindow(0.5, 0.6, 2, 3.0))),
         TICKS, ties=True, arrivals_of=by_dozens),
     Situation("the whole journey", walk=whole_journey()),
+    Situation("seats are drawn while people still join",
+              walk=replace(whole_journey(), draw=WaveDraw(8, 9.5, 100)), horizon_s=60),
+    Situation("seats are drawn by ticks, and who looks comes at once", TICKING,
+              Deployment(workers=4, cores=4), replace(whole_journey(pause=constant(20 * MS)),
+                                                      draw=WaveDraw(1, 1.2, 100)),
+              ties=True, arrivals_of=by_dozens),
+    Situation("the record stops before the draw", walk=replace(whole_journey(),
+              draw=WaveDraw(20, 90, 100)), horizon_s=60),
     Situation("photos through a narrow line and a generator", rate=60, walk=whole_journey(),
               deployment=Deployment(photo_mbit_per_s=100, generator=True)),
     Situation("photos that take too long", deployment=Deployment(photo_mbit_per_s=400),

@@ -42,7 +42,9 @@ arrivals = { duration = 1, opens_at = "01:00", population = 5, deterministic = t
 people = { mistyped = 0.1, domain = "example.com", provinces = { Bali = 1 } }
 opening = { policy = "by-province", groups = [{ opens = "1h", provinces = ["Bali"] }] }
 attack = { per_s = 1, start = 0, end = 1, steps = ["open_site"], attempts = 3, timeout_s = 1 }
-steps = [{ name = "open_site" }, { name = "register", pause = [1, 2], patience = { jitter = 1 } }]
+steps = [{ name = "open_site" }, { name = "register", pause = [1, 2], patience = { jitter = 1 } },
+    { name = "join_wave" }]
+draw = { closes = "2m", drawn = "3m", seats = 5 }
 support = { share = 0.1, pause = 1, patience = { attempts = 1 } }
 [readings.r]
 why = "w"
@@ -213,6 +215,10 @@ def test_the_schemas_defaults_are_what_the_reader_fills_in() -> None:
         (("support",), {}),
         (("support", "share"), 0),
         (("support", "number"), "123"),
+        (("draw",), {"closes": 5}),
+        (("draw", "closes"), "soon"),
+        (("draw", "seats"), 0),
+        (("draw", "quota"), 5),
         (("readings", "r", "published"), [{"hour": 1}]),
     ],
 )
@@ -249,6 +255,7 @@ def documented() -> dict[str, str]:
         "`[patience]`": "patience.",
         "`[[steps]]`": "steps[].",
         "`[support]`": "support.",
+        "`[draw]`": "draw.",
         "`[readings.NAME]`": "readings.*.",
         "`[[readings.NAME.published]]`": "readings.*.published[].",
     }

@@ -1,0 +1,37 @@
+"""The draw of a wave's seats: when the wave closes, when its seats are drawn, and who gets one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workload.draws import LOT, draws
+
+JOINED_BY: Final = "join_wave"
+LOOKED_UP_BY: Final = "check_result"
+
+
+@dataclass(frozen=True)
+class WaveDraw:
+    """``seats`` are drawn at ``drawn_s`` among who joined by ``closes_s`` (s after the opening).
+
+    Nobody looks for a result before it.
+    """
+
+    closes_s: float
+    drawn_s: float
+    seats: int
+
+
+def drawn(seed: int, joined: NDArray[np.int64], seats: int) -> NDArray[np.int64]:
+    """Who of these visitors gets a seat: exactly min(seats, joined) of them, ascending.
+
+    The least lots win, each a function of (seed, visitor) alone: everybody's chance is the same,
+    the order of joining does not matter, and one seat more takes nobody's away. Of equal lots the
+    lower index wins.
+    """
+    lots = draws(seed, joined, 0, 0, LOT)
+    return np.sort(joined[np.lexsort((joined, lots))[:seats]])
