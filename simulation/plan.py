@@ -45,6 +45,8 @@ MOST_DEMAND: Final = 64.0
 ASIDE_S: Final = 30.0
 #: The most seconds that are spent on exchange rates between policy and servers.
 EXCHANGE_S: Final = 60.0
+#: Seconds that are kept for a screening, where it is asked for.
+SCREENING_S: Final = 10.0
 
 Tell = Callable[[float, str], None]
 
@@ -188,7 +190,7 @@ def find_plan(
     cliff = _cliff(screen, chosen, searched, bounds)
     rates = exchange_rates(
         screen, chosen, _binding_first(searched, bounds),
-        Clock(min(EXCHANGE_S, max(0.0, clock.left_s))),
+        Clock(min(EXCHANGE_S, max(0.0, clock.left_s - SCREENING_S * screening))),
         lambda share: tell(0.92 + 0.04 * share, "what another policy saves"),
     )  # fmt: skip
     sensitivity = None

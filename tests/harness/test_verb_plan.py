@@ -96,6 +96,8 @@ def test_a_plan_is_as_documented_and_says_what_to_buy(
     page = words_of(tmp_path / "demo").of["next"]
     assert f"it costs {found['cost']:,.0f}" in page
     assert "The cliff" in page
+    assert waves["sentence"] in page
+    assert "What more demand breaks" in page
 
 
 def test_a_given_quota_that_is_too_small_exits_2_with_the_proof(
