@@ -258,10 +258,11 @@ def level_of(runs: Sequence[Run], predicted: Sequence[Summary], *, held_out: boo
 
 def measured_part(scenario: Scenario) -> Scenario:
     """What a level of seconds can reach: nobody waits there for the pauses of days before later
-    steps, whose costs a projection takes by analogy.
+    steps, and the few who call for help are too few to learn from. A projection takes the costs of
+    both by analogy.
     """
-    last = MEASURED_UNTIL
-    return scenario.until(last) if last in scenario.journey.step_names else scenario
+    last, quiet = MEASURED_UNTIL, scenario.without_calls()
+    return quiet.until(last) if last in quiet.journey.step_names else quiet
 
 
 def verify(

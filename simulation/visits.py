@@ -23,6 +23,9 @@ def pause(w: World, now: int, visit: int, ns: int, after: int) -> None:
         to = w.visits[visit + at.V_WHO] * at.END
         w.ends[to + at.E_LAST] = w.visits[visit + at.V_JOINED] | at.E_AWAITS_DRAW
         now = after
+        if now + ns >= w.cells[at.C_HORIZON]:
+            let_go(w, visit)  # a nation waits: nothing more of this visit is in the record
+            return
     step, number = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
     post(w, now + ns, code_of(at.WAKE, w.visits[visit + at.V_WHO], step, number), visit)
 

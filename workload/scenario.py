@@ -139,6 +139,11 @@ class Scenario:
         table = {**self.table, "opening": {"policy": "everyone"}}
         return replace(self, curve=self.curve.opened(EVERYONE), table=table)
 
+    def without_calls(self) -> Scenario:
+        """The same scenario, where nobody calls for help."""
+        table = {key: value for key, value in self.table.items() if key != "support"}
+        return replace(self, journey=replace(self.journey, support=None), table=table)
+
     def until(self, step: str) -> Scenario:
         """The same scenario with the journey cut after ``step``, which is walked.
 

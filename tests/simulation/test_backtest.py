@@ -152,7 +152,7 @@ def test_2020_from_both_snapshots_is_a_full_registry() -> None:
     assert found.saturated == ("registry_client",)
     fit = found.told[0].fit
     assert fit.registry_per_s == pytest.approx(8.3, rel=0.01)
-    pause = WAVE.journey.steps[-1].pause.table()
+    pause = next(s.pause for s in WAVE.journey.steps if s.name == "join_wave").table()
     assert pause[512] / 1e9 == pytest.approx(fit.join_median_s, rel=0.01)
     assert pause[973] / 1e9 == pytest.approx(p95_of(fit.join_median_s, fit.join_sigma), rel=0.01)
 

@@ -111,7 +111,7 @@ def test_the_flow_of_a_nation_is_what_the_simulator_walks() -> None:
     walked = replicate(question, 5).summary.checkpoints
     people = journeying(scenario, of_reading(scenario))
     rate = 8.3 * (1 - scenario.people.mistyped)
-    pause = scenario.journey.steps[-1].pause
+    pause = next(s.pause for s in scenario.journey.steps if s.name == "join_wave")
     sigma = float(np.log(pause.table()[973] / pause.table()[512]) / 1.6449)
     flow = people.walk(
         Fit("known", 0.7525, 0.9 * 0.97, rate, 0.0, 1.0, pause.table()[512] / 1e9, sigma)

@@ -192,6 +192,14 @@ def test_a_journey_cut_short_still_calls() -> None:
         calls.until(SUPPORT_STEP)
 
 
+def test_a_scenario_without_its_calls_is_the_silent_one() -> None:
+    """In its journey, its fingerprint and its file."""
+    quiet = scenario(support={"share": 0.25}).without_calls()
+    assert quiet.journey == scenario().journey
+    assert quiet.fingerprint == scenario().fingerprint
+    assert scenario_from(quiet.table, "as written").journey == quiet.journey
+
+
 def test_a_step_of_ones_own_may_not_have_the_name_of_the_call() -> None:
     """Its counts would be mixed with those of the calls."""
     with pytest.raises(ScenarioError, match=r"write \[support\] share = 0.1"):
