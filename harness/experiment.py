@@ -44,8 +44,11 @@ WARM_UP_PER_S: Final = 150.0
 PULSE_S: Final = 0.1
 #: Short enough that a pulse stays one; long enough that nobody polls the identity check in vain.
 PULSE_PAUSES: Final = 0.001
-#: Saturated: no more than this share of what was offered is answered, or the core is busier.
+#: Saturated: no more than this share of what was offered is answered, or the core is busier,
 SATURATED: Final = 0.97
+#: or half of the answers take this many times as long as from a quiet service. Natural batching
+#: keeps up with more than that for a while, by letting everybody wait for ever larger batches.
+SLOW: Final = 10.0
 TRIES: Final = 5
 #: Fewest people of a pulse that make batches of more than a few rows.
 FEWEST: Final = 30
@@ -133,7 +136,8 @@ class Experiment:
     def saturation(self) -> tuple[Run, float]:
         """(the overloaded run, answers a second): what the service does when more is offered.
 
-        More is offered until the answers fall behind; less, when the generator falls behind first.
+        More is offered until answers fall behind or take ten times as long; less, when the
+        generator falls behind first.
         The most that was answered counts: far beyond saturation a service answers less again.
         """
         seconds = self.design.saturation_s
@@ -151,7 +155,8 @@ class Experiment:
             answered = answers_per_s(run.history, seconds)
             most = max(most, answered)
             wanted = wanted_per_s(run.history, seconds)
-            if answered < SATURATED * wanted or busy_share(run) > SATURATED:
+            behind = answered < SATURATED * wanted or busy_share(run) > SATURATED
+            if behind or median_answer_s(run) > SLOW * median_answer_s(warm):
                 return run, most
             per_s *= 1.15
         raise RunInvalid(f"{most:,.0f} answers/s did not saturate the service; is it pinned?")
@@ -200,6 +205,13 @@ def answers_per_s(history: History, seconds: float) -> float:
     """Good answers a second in the second half of a run's arrivals."""
     good = np.isin(history["outcome"], (Outcome.ACCEPTED, Outcome.PENDING, Outcome.DECLINED))
     return _in_second_half(history["ended"][good], seconds)
+
+
+def median_answer_s(run: Run) -> float:
+    """Seconds from intended start to answer, of half of the attempts in the last two thirds."""
+    taken = run.history["ended"] - run.history["intended"]
+    answered = (run.history["ended"] > 0) & (run.history["intended"] >= run.arrivals_s / 3 * 1e9)
+    return float(np.median(taken[answered])) / 1e9 if answered.any() else math.inf
 
 
 def wanted_per_s(history: History, seconds: float) -> float:

@@ -52,7 +52,6 @@ IDLE_S: Final = 3.0
 IDLE_SOURCES: Final = {
     "database": ("worker", "surge_database_cpu_seconds_total"),
     "worker": ("worker", "process_cpu_seconds_total"),
-    "worker_wakes": ("worker", "surge_loop_wakeups_total"),
 }
 #: A read's database CPU as a share of a flush's: one indexed row and no commit.
 READ_SHARE: Final = 0.25
@@ -91,16 +90,16 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         steps=steps,
         wake_s=loop["wake"],
         generator_wake_s=generator["wake"],
-        worker_wake_s=worker["wake"],
         flush_base_s=flush["flush"] * slower,
         flush_row_s=flush["row"] * slower,
         write_base_s=database["flush"] * slower,
         write_row_s=database["row"] * slower,
-        read=_read(quiet, loop, query_s),
+        read=_read(quiet, loop, query_s, steps),
         registry=_latency(held, "worker", "registry_client"),
         mail=_latency(held, "worker", "mail_sender"),
-        mail_cpu_s=worker["mail"] * slower,
-        pickup_s=_pickup(runs),
+        mail_cpu_s=worker["job"] * slower,
+        check_cpu_s=worker["job"] * slower,
+        poll_s=float(runs[0].manifest.capacity.get("worker_poll_s") or 0.0),
         network_s=NETWORK_S,
         send_s=generator["request"] / 2,
         receive_s=generator["request"] / 2,
@@ -204,21 +203,17 @@ def _database(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
 
 
 def _worker(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
-    """Worker CPU by mail and by wake-up; checks come in step with mails, and are in their cost."""
+    """Worker CPU by job, a mail or a check: they come in step, and can't be told apart.
+
+    It finds its jobs in bursts, so that what it costs to wake is shared by many.
+    """
     return fit(
         [
             window.total("worker", "process_cpu_seconds_total") - idle["worker"] * window.seconds
             for window in held
         ],
-        {
-            "mail": [_mails(window) for window in held],
-            "wake": [
-                max(0.0, window.total("worker", "surge_loop_wakeups_total")
-                    - idle["worker_wakes"] * window.seconds)
-                for window in held
-            ],
-        },
-    )  # fmt: skip
+        {"job": [_mails(window) + _checks(window) for window in held]},
+    )
 
 
 def _generator(held: Sequence[Window]) -> Fit:
@@ -309,15 +304,23 @@ def _slices_cpu(held: Sequence[Window], name: str) -> float | None:
     return cpu / answered if answered else None
 
 
-def _read(quiet: Sequence[Window], loop: Fit, query_s: float) -> Duration:
-    """How long a read holds its connection at the quiet level, less its CPU and the wake-up."""
+def _read(
+    quiet: Sequence[Window], loop: Fit, query_s: float, steps: Mapping[str, StepCost]
+) -> Duration:
+    """How long a read holds its connection at the quiet level, less its CPU and the wake-up.
+
+    The slice that hears the answer checks it before it gives the connection back: that is in what
+    was measured, and the model has it as the slice after the await.
+    """
     name = "surge_station_service_seconds"
     buckets = merged_buckets(quiet, "service", name, station="connection_pool")
     held = sum(w.total("service", f"{name}_sum", station="connection_pool") for w in quiet)
     count = sum(_reads(w) for w in quiet)
     if not count:
         return constant(0.0)
-    return less(shape_of(buckets, held / count), loop["wake"] + query_s)
+    after = [step.after.mean_s for step in steps.values() if step.kind == "read"]
+    heard = max(after, default=0.0)
+    return less(shape_of(buckets, held / count), loop["wake"] + query_s + heard)
 
 
 def _latency(held: Sequence[Window], source: str, station: str) -> Duration:
@@ -340,11 +343,6 @@ def _commit(quiet: Sequence[Window], model: ServiceModel) -> Duration:
     rows = sum(w.total("service", "surge_batch_rows_sum") for w in quiet) / count
     work = model.flush_base_s + model.write_base_s + rows * (model.flush_row_s + model.write_row_s)
     return less(shape_of(buckets, took / count), work + model.wake_s)
-
-
-def _pickup(runs: Sequence[Run]) -> float:
-    """Half the worker's poll interval: what a new row waits until it is seen."""
-    return float(runs[0].manifest.capacity.get("worker_poll_s") or 0.0) / 2
 
 
 def _accepted(runs: Sequence[Run]) -> dict[str, int]:

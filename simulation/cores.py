@@ -1,9 +1,9 @@
 """Cores and event loops: who runs when on a processor.
 
-A core runs one slice at a time. Preempting work (the database, the worker process, the twins) takes
-the core first and pushes the running slice's finish back. An event loop has one line of jobs that
-wait for a slice; loops that share a core take turns, slice by slice; a loop that slept costs a
-wake-up.
+A core runs one slice at a time. Preempting work (the database, the twins) takes the core first and
+pushes the running slice's finish back. An event loop has one line of jobs that wait for a slice;
+loops that share a core, the worker process among them, take turns, slice by slice; a loop that
+slept costs a wake-up.
 
 Nothing here, nor in `stations` and `upstream`, knows which engine calls: every event that is caused
 goes through `layout.post`.
@@ -31,7 +31,8 @@ def enqueue_slice(w: World, loop: int, now: int, job: int, phase: int) -> None:
     w.jobs[job + at.J_PHASE] = phase
     w.jobs[job + at.J_SINCE] = now
     stand_in_line(w, w.loops, loop + at.L_HEAD, loop + at.L_TAIL, job)
-    count_wait(w, at.EVENT_LOOP if w.jobs[job + at.J_LOOP] == loop else at.GENERATOR)
+    if loop != w.cells[at.C_WORKER_LOOP]:
+        count_wait(w, station_of(w, loop))
     if w.loops[loop + at.L_READY] == 0:
         offer_core(w, loop, now)
 
@@ -42,10 +43,24 @@ def offer_core(w: World, loop: int, now: int) -> None:
     core = w.loops[loop + at.L_CORE]
     if w.cores[core + at.K_LOOP] == at.NONE:
         w.loops[loop + at.L_WAKEUPS] += 1
-        wakes = at.C_GENERATOR_WAKE if loop == w.cells[at.C_GENERATOR] else at.C_WAKE
-        run_slice(w, core, loop, now, w.cells[wakes])
+        run_slice(w, core, loop, now, wake_up(w, loop) // 2)
     else:
         queue_for_core(w, core, loop)
+
+
+def wake_up(w: World, loop: int) -> int:
+    """ns that a loop's sleep costs its core: half of them until it is awake, half to go to sleep.
+
+    Nobody waits for the second half, unless he comes while it lasts.
+    """
+    if loop == w.cells[at.C_WORKER_LOOP]:  # its bursts share what a wake-up costs: in their cost
+        return 0
+    return w.cells[at.C_GENERATOR_WAKE if loop == w.cells[at.C_GENERATOR] else at.C_WAKE]
+
+
+def station_of(w: World, loop: int) -> int:
+    """The station that a loop is."""
+    return at.GENERATOR if loop == w.cells[at.C_GENERATOR] else at.EVENT_LOOP
 
 
 def queue_for_core(w: World, core: int, loop: int) -> None:
@@ -63,8 +78,8 @@ def run_slice(w: World, core: int, loop: int, now: int, extra: int) -> None:
     job = first_in_line(w, w.loops, loop + at.L_HEAD)
     w.loops[loop + at.L_RUNNING] = job
     demand = slice_demand(w, loop, now, job) + extra
-    station = at.EVENT_LOOP if w.jobs[job + at.J_LOOP] == loop else at.GENERATOR
-    count_service(w, station, now, now - w.jobs[job + at.J_SINCE], demand)
+    if loop != w.cells[at.C_WORKER_LOOP]:
+        count_service(w, station_of(w, loop), now, now - w.jobs[job + at.J_SINCE], demand)
     finish = max(now, w.cores[core + at.K_HIGH_UNTIL]) + demand
     w.cores[core + at.K_LOOP] = loop
     w.cores[core + at.K_FINISH] = finish
@@ -90,6 +105,8 @@ def pass_core_on(w: World, core: int, now: int) -> None:
     else:
         queue_for_core(w, core, loop)
     following = w.cores[core + at.K_HEAD]
-    if following != at.NONE:
-        w.cores[core + at.K_HEAD] = w.loops[following + at.L_READY_NEXT]
-        run_slice(w, core, following, now, 0)
+    if following == at.NONE:
+        preempt(w, core, now, wake_up(w, loop) - wake_up(w, loop) // 2)
+        return
+    w.cores[core + at.K_HEAD] = w.loops[following + at.L_READY_NEXT]
+    run_slice(w, core, following, now, 0)

@@ -130,7 +130,7 @@ def needs_mail(step: Step) -> bool:
 
 def mail_way(model: ServiceModel, deployment: Deployment) -> Duration:
     """From the outbox to the inbox, when no mail is in front."""
-    usual = model.pickup_s + model.mail.mean_s + model.delivery.mean_s
+    usual = model.poll_s / 2 + model.mail.mean_s + model.delivery.mean_s
     knots = tuple(knot + usual for knot in deployment.mail_delay.knots_s)
     return Duration(knots)
 

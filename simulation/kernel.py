@@ -70,6 +70,8 @@ def slice_ends(w: World, now: int, job: int) -> None:
         sent(w, now, job)
     elif phase == at.RECEIVING:
         answered(w, now, job)
+    elif phase in (at.ON_CHECK, at.ON_MAIL):
+        drop_job(w, job)
     else:
         reply(w, now + w.cells[at.C_SHED_DELAY], job)
 

@@ -84,7 +84,7 @@ C_MAIL_CPU: Final = 42
 C_DELIVERY_TABLE: Final = 43
 C_MAIL_LOSS: Final = 44  # threshold of a mail being lost
 C_MISTYPED: Final = 45  # threshold of a mistyped NIK
-C_PICKUP: Final = 46  # ns until the worker sees a new row
+C_POLL: Final = 46  # ns between two looks of the worker into its queues
 C_EVENTS: Final = 47
 C_ATTEMPTS: Final = 48
 C_ROWS: Final = 49  # attempts traced
@@ -102,8 +102,7 @@ C_CELL_NS: Final = 60  # width of a time cell, and how many there are
 C_TIME_CELLS: Final = 61
 C_MOST_OUT: Final = 62  # no event causes more events, or takes more places, than this
 C_GENERATOR_WAKE: Final = 63  # ns that the sleeping generator costs to wake
-C_WORKER_WAKE: Final = 64  # ns that the sleeping worker process costs to wake
-C_WORKER_UNTIL: Final = 65  # when it will have done what it has
+C_WORKER_LOOP: Final = 64  # loop of the worker process where it shares a core, or NONE
 C_READ_TABLE: Final = 66  # what a read takes beside its CPU
 C_WINDOWS: Final = 67  # where the registry's windows begin in `tables`, WINDOW cells each
 C_REGISTRY_DOWN: Final = 68  # 1: the registry refuses every check
@@ -147,7 +146,7 @@ V_WAIT: Final = 12
 V_REFS: Final = 13  # work that still belongs to the visit
 V_NEXT: Final = 14  # free list
 V_FATE: Final = 15  # how the visit will end, once a step has failed for good
-V_JOINED: Final = 16  # E_JOINED once the visitor is among those who are drawn from, else 0
+V_JOINED: Final = 16  # ENDED_JOINED once the visitor is among those who are drawn from, else 0
 VISIT: Final = 17
 
 # States of a visit.
@@ -195,6 +194,8 @@ ASKED: Final = 8  # a request that has heard the registry
 CALLING: Final = 9
 TALKING: Final = 10
 HUNG_UP: Final = 11
+ON_CHECK: Final = 12  # the worker process, busy with a check or with a mail
+ON_MAIL: Final = 13
 
 # Stages of an upload; every other request is made once.
 ASKING_LEAVE: Final = 0
@@ -295,8 +296,8 @@ WINDOW: Final = 5
 E_FINISH: Final = 0
 E_WAIT: Final = 1
 E_LAST: Final = 2  # (step << 32) | (attempts << 8) | ending, and:
-E_JOINED: Final = 1 << 48  # joined before the wave closed
-E_AWAITS_DRAW: Final = 1 << 49  # paused until the draw, and has not ended since
+ENDED_JOINED: Final = 1 << 48  # joined before the wave closed
+ENDED_AWAITING_DRAW: Final = 1 << 49  # paused until the draw, and has not ended since
 END: Final = 3
 
 # ---- what is counted of a step ------------------------------------------------------------------

@@ -84,6 +84,8 @@ class Replication:
     history: History | None = None
     joined: int = 0  # among whom seats are drawn, and those who get one
     drawn: NDArray[np.int64] | None = None
+    wakeups: int = 0  # of the service's event loops
+    flushes: int = 0  # of the write batchers
 
     @property
     def collapsed(self) -> bool:
@@ -157,9 +159,9 @@ def _fold(
     ends = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[people.index]
     endings = ends[:, at.E_LAST] & 255
     ideal = finishes_ideally(question.scenario, order, people)
-    waits = (ends[:, at.E_LAST] & at.E_AWAITS_DRAW) != 0
+    waits = (ends[:, at.E_LAST] & at.ENDED_AWAITING_DRAW) != 0
     lost = int((ideal & (endings != Ending.FINISHED) & ~waits).sum())
-    joined = people.index[(ends[:, at.E_LAST] & at.E_JOINED) != 0]
+    joined = people.index[(ends[:, at.E_LAST] & at.ENDED_JOINED) != 0]
     draw = question.scenario.journey.draw
     tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
     return Replication(
@@ -175,7 +177,14 @@ def _fold(
         history=_history(order, world) if question.trace else None,
         joined=len(joined),
         drawn=drawn(seed, joined, draw.seats) if draw else None,
+        wakeups=_wakeups(world),
+        flushes=int(world.cells[at.C_FLUSHES]),
     )
+
+
+def _wakeups(world: at.World) -> int:
+    loops = range(int(world.cells[at.C_WORKERS]))
+    return sum(int(world.loops[loop * at.LOOP + at.L_WAKEUPS]) for loop in loops)
 
 
 def finishes_ideally(scenario: Scenario, order: Order, people: Arrivals) -> NDArray[np.bool_]:

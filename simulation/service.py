@@ -44,7 +44,6 @@ class ServiceModel:
     steps: Mapping[str, StepCost]
     wake_s: float = 0.0  # CPU that a sleeping loop costs to wake
     generator_wake_s: float = 0.0
-    worker_wake_s: float = 0.0
     flush_base_s: float = 0.0  # loop CPU of a flush, and of a row of it
     flush_row_s: float = 0.0
     write_base_s: float = 0.0  # database CPU of a flush, and of a row of it
@@ -59,7 +58,7 @@ class ServiceModel:
     delivery: Duration = field(default_factory=lambda: constant(0.0))  # from SMTP to the inbox
     photo: Duration = field(default_factory=lambda: constant(0.0))  # on the visitor's own line
     photo_kb: float = 0.0  # size of a photo, in 1000 bytes
-    pickup_s: float = 0.0  # until the worker sees a new row
+    poll_s: float = 0.0  # between two looks of the worker into its queues
     network_s: float = 0.0  # one way
     send_s: float = 0.0  # generator CPU of sending, and of reading the answer
     receive_s: float = 0.0

@@ -25,8 +25,10 @@ def slice_demand(w: World, loop: int, now: int, job: int) -> int:
         return drawn_demand(w, job, at.R_AFTER, AFTER)
     if phase == at.FLUSHING:
         return take_rows(w, loop, now, job)
-    if phase == at.ASKED:
+    if phase in (at.ASKED, at.ON_CHECK):
         return w.cells[at.C_CHECK_CPU]
+    if phase == at.ON_MAIL:
+        return w.cells[at.C_MAIL_CPU]
     return w.cells[at.C_SEND] if phase == at.SENDING else w.cells[at.C_RECEIVE]
 
 

@@ -13,26 +13,45 @@ from simulation import layout as at
 from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
-from simulation.places import take_errand
+from simulation.places import take_errand, take_job
 from simulation.stations import database
 from workload.draws import DELIVERY, MAIL, MISTYPE, UPSTREAM, draw, quantile
 
 
-def worker_does(w: World, now: int, demand: int) -> None:
-    """CPU of the worker process; when it had nothing to do, it has to wake first."""
-    if w.cells[at.C_WORKER_UNTIL] <= now:
-        demand = demand + w.cells[at.C_WORKER_WAKE]
-    w.cells[at.C_WORKER_UNTIL] = preempt(w, w.cells[at.C_WORKER_CORE], now, demand)
+def worker_does(w: World, now: int, work: int) -> None:
+    """CPU of the worker process, on a check or a mail.
+
+    Where it shares a core with event loops it takes turns with them, as the scheduler gives equal
+    shares to processes that have much to do.
+    """
+    loop = w.cells[at.C_WORKER_LOOP]
+    if loop == at.NONE:
+        cost = w.cells[at.C_CHECK_CPU if work == at.ON_CHECK else at.C_MAIL_CPU]
+        preempt(w, w.cells[at.C_WORKER_CORE], now, cost)
+        return
+    job = take_job(w, work)
+    w.jobs[job + at.J_LOOP] = loop
+    enqueue_slice(w, loop, now, job, work)
+
+
+def next_look(now: int, every: int) -> int:
+    """When the worker, which looks into a durable queue every so many ns, sees what is new now.
+
+    What gathered meanwhile it takes in hand together: its work comes in bursts, and a service that
+    shares its core waits for them.
+    """
+    return now if every == 0 else (now // every + 1) * every
 
 
 # ---- civil registry ------------------------------------------------------------------------------
 
 
 def check_wanted(w: World, now: int, visit: int) -> None:
-    """An identity check is in the durable queue; the worker sees it a little later."""
+    """An identity check is in the durable queue; the worker sees it when it looks next."""
     w.visits[visit + at.V_IDENTITY] = at.QUEUED
     job = take_errand(w, at.CHECKING, visit, 0)
-    post(w, now + w.cells[at.C_PICKUP], code_of(at.CHECK_DUE, w.jobs[job + at.J_WHO], 0, 0), job)
+    seen = next_look(now + w.cells[at.C_POLL] // 2, w.cells[at.C_POLL]) - w.cells[at.C_POLL] // 2
+    post(w, seen, code_of(at.CHECK_DUE, w.jobs[job + at.J_WHO], 0, 0), job)
 
 
 def check_due(w: World, now: int, job: int) -> None:
@@ -53,7 +72,7 @@ def call_registry(w: World, now: int) -> None:
         took = answer_time(w, job)
         count_service(w, at.REGISTRY_CLIENT, now, start - w.jobs[job + at.J_SINCE], took)
         if w.jobs[job + at.J_PHASE] == at.CHECKING:
-            worker_does(w, now, w.cells[at.C_CHECK_CPU])
+            worker_does(w, now, at.ON_CHECK)
         if w.cells[at.C_TWIN_CORE] != at.NONE:
             preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_CHECK])
         who, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_NUMBER]
@@ -100,10 +119,10 @@ def decided(w: World, visit: int) -> None:
 
 
 def mail_wanted(w: World, now: int, visit: int, kind: int) -> None:
-    """A mail is in the outbox; the worker sees it a little later."""
+    """A mail is in the outbox; the worker sees it when it looks next."""
     job = take_errand(w, at.MAILING, visit, kind)
     code = code_of(at.MAIL_DUE, w.jobs[job + at.J_WHO], kind, 0)
-    post(w, now + w.cells[at.C_PICKUP], code, job)
+    post(w, next_look(now, w.cells[at.C_POLL]), code, job)
 
 
 def mail_due(w: World, now: int, job: int) -> None:
@@ -123,7 +142,7 @@ def send_mail(w: World, now: int) -> None:
         chance = draw(w.cells[at.C_SEED], who, kind, 0, MAIL)
         took = quantile(w.tables, w.cells[at.C_MAIL_TABLE], chance)
         count_service(w, at.MAIL_SENDER, now, now - w.jobs[job + at.J_SINCE], took)
-        worker_does(w, now, w.cells[at.C_MAIL_CPU])
+        worker_does(w, now, at.ON_MAIL)
         if w.cells[at.C_TWIN_CORE] != at.NONE:
             preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_MAIL])
         post(w, now + took, code_of(at.MAIL_SENT, who, kind, 0), job)

@@ -21,7 +21,7 @@ def pause(w: World, now: int, visit: int, ns: int, after: int) -> None:
     w.visits[visit + at.V_STATE] = at.PAUSING
     if after > now:
         to = w.visits[visit + at.V_WHO] * at.END
-        w.ends[to + at.E_LAST] = w.visits[visit + at.V_JOINED] | at.E_AWAITS_DRAW
+        w.ends[to + at.E_LAST] = w.visits[visit + at.V_JOINED] | at.ENDED_AWAITING_DRAW
         now = after
         if now + ns >= w.cells[at.C_HORIZON]:
             let_go(w, visit)  # a nation waits: nothing more of this visit is in the record
@@ -200,7 +200,7 @@ def count_answer(w: World, now: int, visit: int, step: int, outcome: int) -> Non
     if outcome == ACCEPTED:
         w.tallies[step * at.TALLY + at.T_ACCEPTED] += 1
         if step == w.cells[at.C_JOIN_STEP] and now <= w.cells[at.C_WAVE_CLOSES]:
-            w.visits[visit + at.V_JOINED] = at.E_JOINED
+            w.visits[visit + at.V_JOINED] = at.ENDED_JOINED
         count_in_time(w, w.achieved, step, now)
     else:
         w.tallies[step * at.TALLY + at.T_DECLINED] += 1

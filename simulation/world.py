@@ -260,7 +260,6 @@ def _service_cells(model: ServiceModel, deployment: Deployment, tables: _Tables)
 def _upstream_cells(model: ServiceModel, deployment: Deployment, tables: _Tables) -> dict[int, int]:
     cpu, quota = deployment.speed, deployment.registry_quota_per_s
     return {
-        at.C_WORKER_WAKE: _ns(model.worker_wake_s * cpu),
         at.C_CHECK_HEAD: at.NONE,
         at.C_CHECK_TAIL: at.NONE,
         at.C_REGISTRY_FREE: deployment.registry_slots,
@@ -275,7 +274,7 @@ def _upstream_cells(model: ServiceModel, deployment: Deployment, tables: _Tables
         at.C_MAIL_CPU: _ns(model.mail_cpu_s * cpu),
         at.C_DELIVERY_TABLE: tables.add(_sum(model.delivery, deployment.mail_delay)),
         at.C_MAIL_LOSS: threshold(deployment.mail_loss),
-        at.C_PICKUP: _ns(model.pickup_s),
+        at.C_POLL: _ns(model.poll_s),
         at.C_TWIN_MAIL: _ns(model.twin_mail_s * cpu),
         at.C_TWIN_CHECK: _ns(model.twin_check_s * cpu),
         at.C_REGISTRY_PACE: 1000,
@@ -323,7 +322,8 @@ def _sum(one: Duration, other: Duration) -> Duration:
 
 def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], list[int]]:
     """Cores: the service's, then (unless shared) the database's and the worker process's, then the
-    generator's. Loops: the service's workers, then the generator's.
+    generator's. Loops: the service's workers, then the generator's, then the worker process's
+    where it shares a core.
     """
     workers = deployment.replicas * deployment.workers
     service = min(workers, deployment.replicas * deployment.cores)
@@ -340,6 +340,10 @@ def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], li
         cells[at.C_GENERATOR], cells[at.C_TWIN_CORE] = workers * at.LOOP, count * at.CORE
         homes.append(count)
         count += 1
+    cells[at.C_WORKER_LOOP] = at.NONE
+    if deployment.shared_core:
+        cells[at.C_WORKER_LOOP] = len(homes) * at.LOOP
+        homes.append(cells[at.C_WORKER_CORE] // at.CORE)
     cores: list[int] = []
     for _ in range(count):
         cores += [0, at.NONE, 0, at.NONE, at.NONE]
