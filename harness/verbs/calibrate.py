@@ -2,8 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.verbs import Subparsers, declare
+
+if TYPE_CHECKING:
+    from simulation.service import ServiceModel
 
 
 def add(subparsers: Subparsers) -> None:
@@ -19,11 +23,13 @@ def add(subparsers: Subparsers) -> None:
     add("runs", metavar="RUN", nargs="+", type=Path, help="a run directory of surge load")
     add("-o", "--out", metavar="FILE", type=Path,
         help="where the model goes (model.json; nowhere with --json alone)")  # fmt: skip
+    add("--self-check", action="store_true",
+        help="exit 3 where the model, on its own runs, works otherwise than the service")  # fmt: skip
     add("--json", action="store_true", help="the model on stdout (surge/model/1)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when there is a model; how good it is stands beside it."""
+    """0 when there is a model; 3 when its self-check was asked for and failed."""
     from harness.model_tables import model_json, show_model
     from harness.run_directory import print_json
     from simulation.calibrate import calibrate
@@ -37,7 +43,18 @@ def run(arguments: argparse.Namespace) -> int:
     show_model(model, out)
     if arguments.json:
         print_json(model_json(model))
-    return 0
+    return self_checked(arguments.runs, model) if arguments.self_check else 0
+
+
+def self_checked(runs: list[Path], model: "ServiceModel") -> int:
+    """0 when the model may predict; 3, and why on stderr, when it may not."""
+    from harness.self_checking import self_check
+    from harness.tables import say
+
+    refused = self_check(runs, model)
+    if refused:
+        say("", "This model must not predict:", *(f"  {line}" for line in refused))
+    return 3 if refused else 0
 
 
 def check_place(out: Path) -> None:

@@ -3,11 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.self_checking import self_check
+from simulation.calibrate import calibrate
 from simulation.service import read_model
 from workload.history import HistoryWriter, read_history
 
@@ -92,3 +95,17 @@ def test_a_run_with_attackers_teaches_nothing(verb: Verb, real_run: Any, tmp_pat
     answer = verb("calibrate", str(attacked))
     assert answer.code == 2
     assert "without [attack]" in answer.told
+
+
+@pytest.mark.slow
+def test_the_self_check_refuses_a_model_whose_database_works_too_much(
+    real_run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The level, the figure and the difference are named, beside a table of all figures."""
+    model = calibrate([real_run.path])
+    heavy = replace(model, write_base_s=50 * model.write_base_s + 0.01)
+    refused = self_check([real_run.path], heavy)
+    assert any("database, busy differs by +" in line for line in refused)
+    told = capsys.readouterr().err
+    for part in ("loop wake-ups", "rows in a flush", "read waits for a connection"):
+        assert part in told
