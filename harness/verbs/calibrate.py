@@ -24,7 +24,7 @@ def add(subparsers: Subparsers) -> None:
     add("-o", "--out", metavar="FILE", type=Path,
         help="where the model goes (model.json; nowhere with --json alone)")  # fmt: skip
     add("--self-check", action="store_true",
-        help="exit 3 where the model, on its own runs, works otherwise than the service")  # fmt: skip
+        help="exit 3 where the model works otherwise than its runs did")  # fmt: skip
     add("--json", action="store_true", help="the model on stdout (surge/model/1)")
 
 
