@@ -106,7 +106,9 @@ def pass_core_on(w: World, core: int, now: int) -> None:
         queue_for_core(w, core, loop)
     following = w.cores[core + at.K_HEAD]
     if following == at.NONE:
-        preempt(w, core, now, wake_up(w, loop) - wake_up(w, loop) // 2)
+        falls_asleep = wake_up(w, loop) - wake_up(w, loop) // 2
+        w.stations[station_of(w, loop) * at.STATION + at.S_BUSY] += falls_asleep
+        preempt(w, core, now, falls_asleep)
         return
     w.cores[core + at.K_HEAD] = w.loops[following + at.L_READY_NEXT]
     run_slice(w, core, following, now, 0)
