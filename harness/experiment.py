@@ -48,7 +48,7 @@ PULSE_PAUSES: Final = 0.001
 SATURATED: Final = 0.97
 #: or half of the answers take this many times as long as from a quiet service. Natural batching
 #: keeps up with more than that for a while, by letting everybody wait for ever larger batches.
-SLOW: Final = 10.0
+SLOW: Final = 5.0
 TRIES: Final = 5
 #: Fewest people of a pulse that make batches of more than a few rows.
 FEWEST: Final = 30
@@ -136,7 +136,7 @@ class Experiment:
     def saturation(self) -> tuple[Run, float]:
         """(the overloaded run, answers a second): what the service does when more is offered.
 
-        More is offered until answers fall behind or take ten times as long; less, when the
+        More is offered until answers fall behind or take five times as long; less, when the
         generator falls behind first.
         The most that was answered counts: far beyond saturation a service answers less again.
         """

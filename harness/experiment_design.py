@@ -22,7 +22,7 @@ class Design:
     """
 
     low: tuple[float, ...] = (0.12, 0.24, 0.35)
-    held_out: float = 0.72
+    held_out: float = 0.705
     repeats: int = 2
     pulse: int = 300
     pulse_every_s: float = 3.0

@@ -50,7 +50,6 @@ BEFORE_SHARE: Final = 0.6
 #: What is looked at to see how busy an idle system is, and over how many seconds.
 IDLE_S: Final = 3.0
 IDLE_SOURCES: Final = {
-    "database": ("worker", "surge_database_cpu_seconds_total"),
     "worker": ("worker", "process_cpu_seconds_total"),
 }
 #: A read's database CPU as a share of a flush's: one indexed row and no commit.
@@ -78,11 +77,12 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     quiet = [window for window in held if window.run is lowest]
     loop = _loop(held)
     idle = _idle(runs)
-    database = _database(held, idle)
+    highest = max(steady, key=lambda run: run.offered_per_s)
+    database = _database([window for window in held if window.run is highest])
     worker = _worker(held, idle)
     generator = _generator(held)
     flush = _flush_cpu(held)
-    background = min(idle["database"] + idle["worker"], 0.5)
+    background = min(idle["worker"], 0.5)
     slower = 1.0 / (1.0 - background)
     query_s = READ_SHARE * database["flush"] * slower
     steps = _steps(runs, held, quiet, loop, slower, query_s)
@@ -178,24 +178,22 @@ def _flush_cpu(held: Sequence[Window]) -> Fit:
     )
 
 
-def _database(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
-    """Database CPU by flush, beyond what it uses when nothing happens; rows and reads as shares.
+def _database(busiest: Sequence[Window]) -> Fit:
+    """Database CPU by flush, at the busiest steady level; rows and reads as shares of it.
 
-    What the worker process asks of the database (mails and checks to claim and to mark) grows with
-    the rows that caused it, and can't be told from them: it is in the cost of a row.
+    A database that is seldom asked spends more on each flush, since its processes sleep between
+    them: that vanishes under load. What the worker process asks of it (mails and checks to claim
+    and to mark) grows with the rows that caused it, and can't be told from them: it is in the cost
+    of a row.
     """
     found = fit(
-        [
-            window.total("worker", "surge_database_cpu_seconds_total")
-            - idle["database"] * window.seconds
-            for window in held
-        ],
+        [window.total("worker", "surge_database_cpu_seconds_total") for window in busiest],
         {
             "flush": [
                 window.total("service", "surge_flushes_total")
                 + ROW_SHARE * window.total("service", "surge_batch_rows_sum")
                 + READ_SHARE * _reads(window)
-                for window in held
+                for window in busiest
             ]
         },
     )

@@ -13,7 +13,7 @@ def add(subparsers: Subparsers) -> None:
         "calibrate on low load, predict a held-out level, measure it, print the signed errors",
         "surge verify --quick",
         about="Starts the reference system, finds its saturation, learns from levels below 40 % of "
-        "it, writes down what it expects at 72 %, and then measures that. Exit 0 when it was "
+        "it, writes down what it expects at 70.5 %, and then measures that. Exit 0 when it was "
         "measured, whatever the errors are; 3 when a run was invalid.",
     )
     add = parser.add_argument
