@@ -128,7 +128,7 @@ class Situation:
             model=self.model,
             deployment=self.deployment,
             seed=self.seed,
-            people=4 * people if self.attack else 2 * people,
+            people=2 * people + self._attackers(2 * people),
             first_attacker=2 * people,
             clock_h=self.clock_h,
             speed=self.clock_speed,
@@ -144,6 +144,10 @@ class Situation:
         if not self.attack:
             return found
         return beside(found, self.attack.arrivals(self.seed, 2 * people))
+
+    def _attackers(self, first: int) -> int:
+        """How many attack, however few people there are."""
+        return len(self.attack.arrivals(self.seed, first).index) if self.attack else 0
 
     def _people(self, people: int) -> Arrivals:
         if self.arrivals_of:
