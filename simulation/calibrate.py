@@ -47,11 +47,8 @@ KINDS: Final = {
 }
 #: Share of a request's CPU that comes before its await: parsing and checking against answering.
 BEFORE_SHARE: Final = 0.6
-#: What is looked at to see how busy an idle system is, and over how many seconds.
+#: Seconds that are looked at to see how busy an idle worker process is.
 IDLE_S: Final = 3.0
-IDLE_SOURCES: Final = {
-    "worker": ("worker", "process_cpu_seconds_total"),
-}
 #: A read's database CPU as a share of a flush's: one indexed row and no commit.
 READ_SHARE: Final = 0.25
 #: A row's database CPU as a share of a flush's. Low levels can't tell the two apart (batches hold
@@ -77,12 +74,12 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     quiet = [window for window in held if window.run is lowest]
     loop = _loop(held)
     idle = _idle(runs)
-    highest = max(steady, key=lambda run: run.offered_per_s)
-    database = _database([window for window in held if window.run is highest])
+    busiest = max(steady, key=lambda run: run.offered_per_s)
+    database = _database(held, busiest)
     worker = _worker(held, idle)
     generator = _generator(held)
     flush = _flush_cpu(held)
-    background = min(idle["worker"], 0.5)
+    background = min(idle, 0.5)
     slower = 1.0 / (1.0 - background)
     query_s = READ_SHARE * database["flush"] * slower
     steps = _steps(runs, held, quiet, loop, slower, query_s)
@@ -178,36 +175,38 @@ def _flush_cpu(held: Sequence[Window]) -> Fit:
     )
 
 
-def _database(busiest: Sequence[Window]) -> Fit:
+def _database(held: Sequence[Window], busiest: Run) -> Fit:
     """Database CPU by flush, at the busiest steady level; rows and reads as shares of it.
 
     A database that is seldom asked spends more on each flush, since its processes sleep between
     them: that vanishes under load. What the worker process asks of it (mails and checks to claim
     and to mark) grows with the rows that caused it, and can't be told from them: it is in the cost
-    of a row.
+    of a row. The residual is over all levels: that of the one which was fitted says nothing.
     """
-    found = fit(
-        [window.total("worker", "surge_database_cpu_seconds_total") for window in busiest],
-        {
-            "flush": [
-                window.total("service", "surge_flushes_total")
-                + ROW_SHARE * window.total("service", "surge_batch_rows_sum")
-                + READ_SHARE * _reads(window)
-                for window in busiest
-            ]
-        },
-    )
-    return Fit({**found.costs, "row": ROW_SHARE * found["flush"]}, found.residual)
+
+    def used(window: Window) -> float:
+        return window.total("worker", "surge_database_cpu_seconds_total")
+
+    def flushes(window: Window) -> float:
+        rows = window.total("service", "surge_batch_rows_sum")
+        whole = window.total("service", "surge_flushes_total")
+        return whole + ROW_SHARE * rows + READ_SHARE * _reads(window)
+
+    learned = [window for window in held if window.run is busiest]
+    costs = fit([used(w) for w in learned], {"flush": [flushes(w) for w in learned]}).costs
+    errors = [costs["flush"] * flushes(w) / used(w) - 1.0 for w in held if used(w) > 0]
+    residual = float(np.sqrt(np.mean(np.square(errors)))) if errors else math.nan
+    return Fit({**costs, "row": ROW_SHARE * costs["flush"]}, residual)
 
 
-def _worker(held: Sequence[Window], idle: Mapping[str, float]) -> Fit:
+def _worker(held: Sequence[Window], idle: float) -> Fit:
     """Worker CPU by job, a mail or a check: they come in step, and can't be told apart.
 
     It finds its jobs in bursts, so that what it costs to wake is shared by many.
     """
     return fit(
         [
-            window.total("worker", "process_cpu_seconds_total") - idle["worker"] * window.seconds
+            window.total("worker", "process_cpu_seconds_total") - idle * window.seconds
             for window in held
         ],
         {"job": [_mails(window) + _checks(window) for window in held]},
@@ -247,21 +246,20 @@ def _mails(window: Window) -> float:
     return window.count("worker", "surge_station_service_seconds", station="mail_sender")
 
 
-def _idle(runs: Sequence[Run]) -> dict[str, float]:
-    """Busy share of each process when nothing happens: the quietest moment after the visits.
+def _idle(runs: Sequence[Run]) -> float:
+    """Busy share of the worker process when nothing happens: the quietest moment after the visits.
 
-    Polls, checkpoints, scrapes. From the last IDLE_S of each run that waited so long for its end.
+    Looks into its queues, scrapes. From the last IDLE_S of each run that waited so long.
     """
-    shares: dict[str, list[float]] = {name: [] for name in IDLE_SOURCES}
+    shares: list[float] = []
     for run in runs:
         end = run.manifest.lasted_s
         start = max(end - IDLE_S, run.arrivals_s + 1.0)
         if end - start < IDLE_S / 2:
             continue
-        for name, (source, counter) in IDLE_SOURCES.items():
-            grown = run.telemetry.total(source, counter, start, end)
-            shares[name].append(grown / (end - start))
-    return {name: min(found, default=0.0) for name, found in shares.items()}
+        grown = run.telemetry.total("worker", "process_cpu_seconds_total", start, end)
+        shares.append(grown / (end - start))
+    return min(shares, default=0.0)
 
 
 def _steps(

@@ -32,7 +32,7 @@ from simulation.replication import (
 from workload.errors import InvalidRunError
 from workload.histogram import Histogram
 from workload.manifest import Bending
-from workload.summary import Summary, finite
+from workload.summary import finite
 
 __all__ = [
     "AFTERMATH_S",
@@ -46,7 +46,6 @@ __all__ = [
     "arrivals_of",
     "clopper_pearson",
     "finishes_ideally",
-    "predict",
     "project",
     "replicate",
 ]
@@ -292,9 +291,3 @@ def _both(first: Progress, second: Progress) -> Progress:
         second(share)
 
     return watch
-
-
-def predict(question: Question, seeds: int = 3) -> list[Summary]:
-    """Summaries of a bounded run as a measurement would record it, for several seeds."""
-    held = replace(question, replications=seeds)
-    return [one.summary for one in project(held).replications]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from simulation import layout as at
@@ -358,8 +358,3 @@ def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], li
         loop[at.L_POOL_FREE] = deployment.pool
         loops += loop
     return cores, loops
-
-
-def with_trace(order: Order) -> Order:
-    """The same order, keeping every attempt as a row."""
-    return replace(order, trace=True)
