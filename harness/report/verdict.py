@@ -132,7 +132,8 @@ def _projection_part(dossier: Dossier) -> tuple[str, str] | None:
     if missed:
         objectives = plural(len(projected.verdicts(raw)), "objective")
         first = shortfall(missed[0])
-        return BAD, f"{whom} it never collapses, but misses {len(missed)} of {objectives}: {first}"
+        held = f"collapses in none of {plural(runs, 'replication')}"
+        return BAD, f"{whom} it {held}, but misses {len(missed)} of {objectives}: {first}"
     if runs == 1:
         return UNSURE, f"{whom} it held in the only replication, which says little about chance"
     high = share(raw["collapse"]["high"])
