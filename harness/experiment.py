@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from harness.checked import basis_of, settings_of, utilisation_of, with_agreement
 from harness.drive import drive
 from harness.errors import RunInvalid
 from harness.experiment_design import Design
@@ -265,7 +266,15 @@ def level_of(runs: Sequence[Run], predicted: Sequence[Summary], *, held_out: boo
     """One level of the agreement, from its repeats."""
     measured = [summarize(run.history, run.arrivals_s) for run in runs]
     offered = math.fsum(run.offered_per_s for run in runs) / len(runs)
-    return Level(offered, held_out, compare(measured, predicted))
+    busy = [utilisation_of(run) for run in runs]
+    return Level(
+        offered,
+        held_out,
+        compare(measured, predicted),
+        # The least of the repeats: only that far was all of them.
+        {station: min(one.get(station, 0.0) for one in busy) for station in busy[0]},
+        settings_of(deployment_of(runs[0])),
+    )
 
 
 def measured_part(scenario: Scenario) -> Scenario:
@@ -299,7 +308,10 @@ def verify(
     predicted = _saturation_of(overloaded, scenario, model, design) if overloaded else math.nan
     levels = [level_of([run], [predict_run(run, scenario, model)], held_out=False) for run in low]
     names = tuple(run.path.name for run in (*low, pulses))
-    agreement = Agreement(names, predicted, saturation, (*levels, held))
+    basis = basis_of(experiment.results[-1].manifest, directory)
+    agreement = Agreement(names, predicted, saturation, (*levels, held), basis)
+    model = with_agreement(model, agreement)
+    model.write(directory / "model.json")
     write_json(directory / "agreement.json", agreement.to_json())
     return Findings(directory, model, agreement, tuple(experiment.results))
 

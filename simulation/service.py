@@ -39,7 +39,11 @@ class StepCost:
 
 @dataclass(frozen=True)
 class ServiceModel:
-    """Costs by step and station. ``fitted`` holds residuals and provenance, for people."""
+    """Costs by step and station. ``fitted`` holds residuals and provenance, for people.
+
+    ``agreement``: what came out when the model was held against load that it had not seen
+    (`surge/agreement/1`); None for a model that was never checked.
+    """
 
     steps: Mapping[str, StepCost]
     wake_s: float = 0.0  # CPU that a sleeping loop costs to wake
@@ -67,6 +71,7 @@ class ServiceModel:
     shed_s: float = 0.0  # loop CPU of a refusal
     calibrated: Mapping[str, int] = field(default_factory=dict)  # accepted attempts by step
     fitted: Mapping[str, Any] = field(default_factory=dict)
+    agreement: Mapping[str, Any] | None = None
 
     def write(self, path: Path) -> Path:
         """As JSON, `surge/model/1`."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from workload.summary import Summary, finite
@@ -55,12 +55,30 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """When, where and on what the two worlds were compared; '' and empty where nobody noted it."""
+
+    began_unix: float = 0.0
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    commit: str = ""
+    scenario: str = ""
+    fingerprint: str = ""
+    record: str = ""
+
+
+@dataclass(frozen=True)
 class Level:
-    """One level of offered load. ``held_out``: the model had not seen it."""
+    """One level of offered load. ``held_out``: the model had not seen it.
+
+    ``utilisation``: station -> measured busy share while visitors came; ``settings``: those of the
+    deployment that answered. Both empty where nobody noted them.
+    """
 
     offered_per_s: float
     held_out: bool
     rows: tuple[Row, ...]
+    utilisation: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,7 @@ class Agreement:
     saturation_predicted_per_s: float
     saturation_measured_per_s: float
     levels: tuple[Level, ...]
+    basis: Basis = field(default_factory=Basis)
 
     @property
     def saturation_error(self) -> float:
@@ -100,15 +119,21 @@ class Agreement:
                 {
                     "offered_per_s": level.offered_per_s,
                     "held_out": level.held_out,
+                    "utilisation": dict(level.utilisation),
+                    "settings": dict(level.settings),
                     "rows": [row.to_json() for row in level.rows],
                 }
                 for level in self.levels
             ],
+            "basis": asdict(self.basis),
         }
 
 
 def agreement_from(raw: dict[str, Any]) -> Agreement:
-    """The inverse of `Agreement.to_json` (its ``schema`` key taken out before)."""
+    """The inverse of `Agreement.to_json`; a ``schema`` key is left aside.
+
+    KeyError, TypeError or ValueError for what is no agreement.
+    """
 
     def number(value: float | None) -> float:
         return math.nan if value is None else float(value)
@@ -127,6 +152,8 @@ def agreement_from(raw: dict[str, Any]) -> Agreement:
                 )
                 for r in level["rows"]
             ),
+            level.get("utilisation", {}),
+            level.get("settings", {}),
         )
         for level in raw["levels"]
     )
@@ -136,6 +163,7 @@ def agreement_from(raw: dict[str, Any]) -> Agreement:
         number(saturation["predicted_per_s"]),
         number(saturation["measured_per_s"]),
         levels,
+        Basis(**raw.get("basis", {})),
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from workload.agreement import (
     METRICS,
     Agreement,
+    Basis,
     Level,
     Row,
     agreement_from,
@@ -160,6 +161,8 @@ def test_the_json_form_is_the_documented_one() -> None:
             {
                 "offered_per_s": 50.0,
                 "held_out": True,
+                "utilisation": {},
+                "settings": {},
                 "rows": [
                     {
                         "step": "register",
@@ -172,4 +175,23 @@ def test_the_json_form_is_the_documented_one() -> None:
                 ],
             }
         ],
+        "basis": {
+            "began_unix": 0.0,
+            "machine": {},
+            "commit": "",
+            "scenario": "",
+            "fingerprint": "",
+            "record": "",
+        },
     }
+
+
+def test_what_a_check_was_like_reads_back_and_may_be_missing() -> None:
+    """How busy, which settings, when and where; an agreement without them reads too."""
+    level = Level(50.0, True, (), {"event_loop": 0.7}, {"workers": 2})
+    basis = Basis(1.7e9, {"processor": "a"}, "abc", "smoke", "0123", "verify-1")
+    known = Agreement(("low-1",), 90.0, 100.0, (level,), basis)
+    raw = json.loads(json.dumps(known.to_json()))
+    assert agreement_from(raw) == known
+    del raw["basis"], raw["levels"][0]["utilisation"], raw["levels"][0]["settings"]
+    assert agreement_from(raw) == Agreement(("low-1",), 90.0, 100.0, (Level(50.0, True, ()),))
