@@ -52,6 +52,7 @@ class StackSettings:
     registry_slots: int = 16
     registry_quota_per_s: float = 0.0
     mail_connections: int = 4
+    wave_quota: int = 164_000
     registry_twin_slots: int = 16
     registry_twin_quota_per_s: float = 0.0
     registry_twin_latency_s: tuple[float, ...] = (0.010, 0.020, 0.030, 0.060, 0.120)
@@ -78,6 +79,7 @@ VARIABLES = {
     "registry_slots": "SURGE_REGISTRY_SLOTS",
     "registry_quota_per_s": "SURGE_REGISTRY_QUOTA_PER_S",
     "mail_connections": "SURGE_MAIL_CONNECTIONS",
+    "wave_quota": "SURGE_WAVE_QUOTA",
     "registry_twin_slots": "SURGE_REGISTRY_TWIN_SLOTS",
     "registry_twin_quota_per_s": "SURGE_REGISTRY_TWIN_QUOTA_PER_S",
     "registry_twin_latency_s": "SURGE_REGISTRY_TWIN_LATENCY",

@@ -20,7 +20,7 @@ from time import monotonic, time
 from typing import Any, Final
 
 from loadtests.live import Address, check_address
-from loadtests.orders import GIVEN, Orders, check_mailbox
+from loadtests.orders import GIVEN, Orders, check_draw, check_mailbox
 from loadtests.protocol import DEFAULT, anywhere, load_protocol
 from loadtests.rundir import (
     PROGRESS,
@@ -63,7 +63,8 @@ class CampaignPlan:
     them ``workers`` may be 0.
     ``mailbox``: URL where mail is read; '' for what the target's /capacity says.
     ``page``: (host, port) where Prometheus may watch the run, None for nowhere.
-    ``admin_token``: '' takes SURGE_ADMIN_TOKEN; with neither no ledger is exported.
+    ``admin_token``: '' takes SURGE_ADMIN_TOKEN; with neither no ledger is exported, and a run that
+    reaches its scenario's draw can't begin.
     """
 
     scenario: Scenario
@@ -122,8 +123,10 @@ def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> Campai
     capacity = capacity_of(plan.target, plan.headers)
     orders = plan.orders(str(capacity.get("mailbox", "")))
     check_mailbox(orders)
+    token = plan.admin_token or os.environ.get(ADMIN_TOKEN, "")
+    check_draw(orders, capacity, token)
     make_run_dir(plan.run_dir)
-    generator = Generator(plan, orders, capacity)
+    generator = Generator(plan, orders, capacity, token)
     began = time()
     lost = generator.drive(progress)
     ending = Circumstances(
@@ -132,15 +135,16 @@ def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> Campai
         lost=tuple(lost),
         interrupted=generator.interrupted,
     )
-    token = plan.admin_token or os.environ.get(ADMIN_TOKEN, "")
     return finish(plan.run_dir, orders, capacity, ending, token)
 
 
 class Generator:
     """Locust's processes: one, or a master and several workers."""
 
-    def __init__(self, plan: CampaignPlan, orders: Orders, capacity: Mapping[str, Any]) -> None:
-        self._plan = plan
+    def __init__(
+        self, plan: CampaignPlan, orders: Orders, capacity: Mapping[str, Any], token: str
+    ) -> None:
+        self._plan, self._token = plan, token
         self.interrupted = False
         given = {
             "orders": orders.plain(),
@@ -194,13 +198,15 @@ class Generator:
 
     def _locust(self, name: str, options: list[str]) -> subprocess.Popen[bytes]:
         command = [*LOCUST, "--only-summary", *options]
+        environment = self._environment
         if "--worker" not in options:
             command += ["--host", self._plan.target]
+            environment = {**environment, ADMIN_TOKEN: self._token}
         with (self._plan.run_dir / "logs" / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=self._environment,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

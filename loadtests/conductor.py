@@ -15,6 +15,7 @@ from typing import Any, Final
 from gevent.event import Event
 
 from loadtests import recorder
+from loadtests.closing import Closing
 from loadtests.figures import Figures, Tally
 from loadtests.live import Address
 from loadtests.orders import Orders
@@ -45,8 +46,8 @@ Tell = Callable[[str, dict[str, Any], str], None]
 class Conductor:
     """One run. ``tell(kind, data, worker's id)`` sends a message; ``over(status)`` ends it.
 
-    ``workers``: the ids of those who take part, in the order of their numbers. ``page``: where
-    Prometheus may watch.
+    ``workers``: the ids of those who take part, in the order of their numbers. ``closing``: closes
+    the wave at its hour. ``page``: where Prometheus may watch.
     """
 
     def __init__(
@@ -57,11 +58,12 @@ class Conductor:
         workers: list[str],
         tell: Tell,
         over: Callable[[str], None],
+        closing: Closing,
         page: Address | None = None,
     ) -> None:
         self._orders, self._directory = orders, directory
         self._workers, self._tell, self._over = workers, tell, over
-        self._metrics, self._page = metrics, page
+        self._metrics, self._page, self._closing = metrics, page, closing
         self._scribe: Scribe | None = None
         self._figures = Figures()
         self._heard: dict[int, float] = {}
@@ -94,6 +96,7 @@ class Conductor:
             self._send(recorder.BEGIN, {"base_unix_ns": self._base_unix_ns})
             for worker in self._workers:
                 self._tell(BEGIN, {"base_unix_ns": self._base_unix_ns}, worker)
+            self._closing.start(self._base_unix_ns)
             self._watch()
         self._finish("invalid" if self._reasons else "complete")
 
@@ -180,6 +183,8 @@ class Conductor:
                 self._tell(STOP, {}, worker)
         if self._base_unix_ns:
             self._all_done.wait(FLUSH_S)
+        if why := self._closing.end():
+            self._reasons.append(why)
         lasted_s = max((time_ns() - self._base_unix_ns) / 1e9, 0.0) if self._base_unix_ns else 0.0
         if self._scribe is not None:
             self._reasons += self._scribe.close()
@@ -203,6 +208,7 @@ class Conductor:
             "lag_p99_s": lag_quantile_s(lag, 0.99),
             "cut": self._figures.in_flight(),
             "workers": [asdict(tally) for _, tally in tallies],
+            **self._closing.facts(),
         }
         write_json(self._directory / RESULT, result)
 

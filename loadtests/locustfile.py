@@ -25,10 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Locust loads 
 from loadtests import conductor as conducting
 from loadtests import worker as working
 from loadtests.campaign import ADMIN_TOKEN, TOLD
+from loadtests.closing import Closing
 from loadtests.conductor import Conductor
 from loadtests.given import Given, given_by_campaign, given_by_hand, told
 from loadtests.options import add_options
-from loadtests.orders import Orders, check_mailbox
+from loadtests.orders import Orders, check_draw, check_mailbox
 from loadtests.protocol import load_protocol
 from loadtests.rundir import Circumstances, finish
 from loadtests.target import wait_until_ready
@@ -186,13 +187,16 @@ class Door:
         orders = self.given.orders
         load_protocol(orders.protocol)
         check_mailbox(orders)
+        capacity, token = self.given.capacity, os.environ.get(ADMIN_TOKEN, "")
+        check_draw(orders, capacity, token)
         workers = [""]
         if isinstance(self.runner, MasterRunner):
             workers = sorted(self.runner.clients, key=self.runner.get_worker_index)
-        metrics = self.given.capacity.get("metrics", {})
+        metrics = capacity.get("metrics", {})
         self.conductor = Conductor(
-            orders, metrics, self.given.run_dir, workers, self._tell, self._over, self.given.page
-        )
+            orders, metrics, self.given.run_dir, workers, self._tell, self._over,
+            Closing(orders, capacity, token), self.given.page,
+        )  # fmt: skip
         self.conductor.run()
 
     def _break_off(self, greenlet: Any) -> None:

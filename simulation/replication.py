@@ -140,7 +140,7 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
 
 def _closes_s(scenario: Scenario, bending: Bending) -> float:
     draw = scenario.journey.draw
-    return (draw.closes_s - bending.window_s[0]) / bending.speed if draw else 0.0
+    return draw.closes_in_run_s(bending.window_s[0], bending.speed) if draw else 0.0
 
 
 def _engine(name: str) -> Any:

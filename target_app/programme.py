@@ -111,13 +111,18 @@ class Programme:
         """Close the open wave, draw its seats, open the next wave; for the operator only."""
         self._demand_admin(call)
         body = decode(await call.body() or b"{}", self._close)
+        quota = self._settings.wave_quota
+        seats = quota if body.seats is None else body.seats
+        if seats > quota:
+            raise Problem(
+                422, f"seats: {seats} is above the quota, {quota}; give less, or SURGE_WAVE_QUOTA"
+            )
         try:
             connection = await connect(self._settings.database_url)
         except UnavailableError as problem:
             raise over_capacity(str(problem)) from problem
         try:
-            quota = self._settings.wave_quota
-            row = await close_and_draw(connection, quota, body.seed, body.wave)
+            row = await close_and_draw(connection, seats, body.seed, body.wave)
         except FAULTS as problem:
             if not says_unavailable(problem) and not says_again(problem):
                 raise
@@ -128,8 +133,8 @@ class Programme:
             raise Problem(
                 409, f"wave: {body.wave} has not been opened; leave it out for the open one"
             )
-        seats = (row["wave"], row["quota"], int(row["seed"]), row["joined"], row["drawn"])
-        return answer(200, WaveAnswer(*seats))
+        told = (row["wave"], row["quota"], int(row["seed"]), row["joined"], row["drawn"])
+        return answer(200, WaveAnswer(*told))
 
     async def check_result(self, call: Call) -> Answer:
         """The result of the draw for the person who asks."""

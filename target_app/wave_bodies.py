@@ -42,10 +42,14 @@ class ApplicationAnswer(Struct):
 
 
 class CloseBody(Struct, forbid_unknown_fields=True):
-    """`wave` makes the call safe to repeat: a wave that is closed already is not drawn again."""
+    """`wave` makes the call safe to repeat: a wave that is closed already is not drawn again.
+
+    `seats`: how many are drawn at most, no more than the quota; left out, the quota.
+    """
 
     seed: int = 0
     wave: Annotated[int, Meta(ge=1)] | None = None
+    seats: Annotated[int, Meta(ge=0)] | None = None
 
 
 class WaveAnswer(Struct):

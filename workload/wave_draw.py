@@ -25,6 +25,13 @@ class WaveDraw:
     drawn_s: float
     seats: int
 
+    def closes_in_run_s(self, since_s: float, speed: float) -> float:
+        """When the wave closes, seconds of run time; below 0 where the run's window begins later.
+
+        ``since_s``, where the window begins, is run time 0; only ``speed`` brings the hour nearer.
+        """
+        return (self.closes_s - since_s) / speed
+
 
 def drawn(seed: int, joined: NDArray[np.int64], seats: int) -> NDArray[np.int64]:
     """Who of these visitors gets a seat: exactly min(seats, joined) of them, ascending.

@@ -252,6 +252,16 @@ def test_closing_a_closed_wave_again_draws_nobody(own_site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_the_operator_may_draw_fewer_than_the_quota_and_never_more(own_site: Site) -> None:
+    own_site.joined(4)
+    refused = own_site.close({"seats": 4})
+    assert refused.status_code == 422
+    assert "seats: 4 is above the quota, 3" in refused.json()["detail"]
+    told = own_site.close({"seats": 2}).json()
+    assert told == {"wave": 1, "quota": 2, "seed": 0, "joined": 4, "drawn": 2}
+
+
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_people(own_site: Site) -> None:
     own_site.joined(12)
 
