@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness.audit_counts import Count, answer_counts
+from harness.audit_draw import draw_counts
 from workload.attack import by_what_was_done
 from workload.errors import Fault, InvalidRunError, RecordError
 from workload.facts import FOR_EVER_S
@@ -175,11 +176,17 @@ def audit(evidence: Evidence) -> Audit:
     answers, differences, note = answer_counts(
         evidence.history, evidence.telemetry, len(clients.inside), FOR_EVER_S
     )
-    findings += [Finding("counts differ", text, (who,)) for who, text in differences]
+    seats, wrong = draw_counts(evidence.rows, evidence.manifest.generator.get("wave"))
+    findings += [Finding("counts differ", text, (who,)) for who, text in differences + wrong]
     notes += [note] if note else []
     rows = sum(len(held) for held in mine.values())
     return Audit(
-        len(evidence.rows), rows, tuple(findings), (*counts, *answers), tuple(unseen), tuple(notes)
+        len(evidence.rows),
+        rows,
+        tuple(findings),
+        (*counts, *seats, *answers),
+        tuple(unseen),
+        tuple(notes),
     )
 
 

@@ -1,6 +1,6 @@
 """What a measured run came to: for people as tables, for programs as `surge/load/1`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from harness.tables import Column, console, count, say, show, show_verdicts, span
-from loadtests.rundir import CampaignResult, cut_of
+from loadtests.rundir import CLOSED, FAILED, CampaignResult, cut_of
 from workload.errors import RecordError
 from workload.summary import StepSummary, Summary
 
@@ -32,6 +32,7 @@ def load_json(result: CampaignResult) -> dict[str, Any]:
         },
         "seed": manifest.seed,
         "bending": asdict(manifest.bending),
+        "wave": manifest.generator.get("wave"),
         "objectives": [verdict.to_json() for verdict in result.verdicts],
         "summary": result.summary.to_json(),
     }
@@ -44,10 +45,22 @@ def show_result(result: CampaignResult) -> None:
     words = (f"{count(number)} {name.replace('_', ' ')}" for name, number in endings.items())
     shown = ", ".join(words)
     say("", f"{count(result.summary.visits)} visits: {shown or 'none'}")
+    show_wave(result.manifest.generator.get("wave"))
     if cut := cut_of(result.manifest):
         say(f"{count(cut)} attempts were cut by the end of the record: nobody knows their answer")
     show_verdicts(result.verdicts)
     show_validity(result)
+
+
+def show_wave(wave: Mapping[str, Any] | None) -> None:
+    """What became of the wave that the scenario draws; one that failed is among the reasons."""
+    if wave is None or wave["state"] == FAILED:
+        return
+    if wave["state"] == CLOSED:
+        told = f"{count(wave['drawn'])} of {count(wave['joined'])} who joined were drawn"
+        say(f"wave {wave['wave']} was closed {span(wave['asked_s'])} into the run: {told}")
+    else:
+        say(f"no wave was closed ({wave['state']}; it closes {span(wave['closes_s'])} into a run)")
 
 
 def show_report(run_dir: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import gevent
 
 from loadtests.orders import Orders, draw_of, has_waves
+from loadtests.rundir import CLOSED, FAILED
 
 ROUTE: Final = "/waves/current/close"
 #: The service gives its draw ten minutes for each of two statements.
@@ -30,8 +31,6 @@ AGAIN_S: Final = 2.0
 #: A draw that is under way when the last visitor has left is waited for.
 PATIENCE_S: Final = 20.0
 
-CLOSED: Final = "closed"
-FAILED: Final = "failed"
 NOT_REACHED: Final = "not reached"
 PASSED: Final = "passed before the window"
 NO_WAVES: Final = "the target has no waves"

@@ -39,6 +39,9 @@ PROGRESS: Final = "progress.json"
 RECORDER_LOG: Final = "recorder.log"
 SCHEMA_NAME: Final = "surge/generator/1"
 LEDGER: Final = "ledger.ndjson"
+#: How the wave of a run ended (`loadtests.closing.Wave.state`), where it was to be closed.
+CLOSED: Final = "closed"
+FAILED: Final = "failed"
 LEDGER_TIMEOUT_S: Final = 30.0
 
 

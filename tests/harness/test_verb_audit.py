@@ -180,6 +180,48 @@ def test_a_server_that_counted_otherwise_is_found(more: int) -> None:
     assert found.findings[0].who == ("submit_identity 202",)
 
 
+def drawn_from(rows: list[dict[str, Any]], **told: Any) -> Audit:
+    """An audit of four people who joined wave 1; its operator was told of two seats, both drawn."""
+    wave = {"state": "closed", "wave": 1, "quota": 2, "joined": 4, "drawn": 2, **told}
+    sound = evidence(SOUND, ROWS)
+    manifest = replace(sound.manifest, generator={"wave": wave})
+    others = [row(7, email="somebody@example.com", **one) for one in rows]
+    return audit(replace(sound, manifest=manifest, rows=[*ROWS, *others]))
+
+
+SEATED = [{"joined": "then", "joined_wave": 1, "drawn": one} for one in (1, 1, None, 2)]
+
+
+def test_a_draw_reconciles_with_its_rows() -> None:
+    """Whoever joined later, or got a seat of a later wave, is no matter."""
+    later = {"joined": "then", "joined_wave": 2, "drawn": None}
+    found = drawn_from([*SEATED, later])
+    assert found.ok, found.findings
+    table = {(one.step, one.kind): (one.client, one.rows) for one in found.counts}
+    assert table["draw", "joined the wave"] == (4, 4)
+    assert table["draw", "drawn"] == (2, 2)
+    assert drawn_from(SEATED[:1], state="not reached").ok
+
+
+@pytest.mark.parametrize(
+    ("rows", "told", "who"),
+    [
+        (SEATED[:3], {}, "draw, joined the wave"),
+        ([*SEATED[1:], {**SEATED[0], "drawn": None}], {}, "draw, drawn"),
+        (SEATED, {"quota": 1}, "draw, seats"),
+        (SEATED, {"quota": 3}, "draw, seats"),
+        ([*SEATED, {**SEATED[0], "joined_wave": 2}], {}, "draw, seats"),
+    ],
+)
+def test_a_draw_that_is_not_the_one_of_its_rows_is_found(
+    rows: list[dict[str, Any]], told: dict[str, Any], who: str
+) -> None:
+    """Somebody who joined is gone, a seat too few or too many, a seat of who came too late."""
+    found = drawn_from(rows, **told)
+    assert {"counts differ"} == set(kinds(found))
+    assert (who,) in {finding.who for finding in found.findings}
+
+
 def test_without_counters_it_says_what_was_not_compared() -> None:
     """A target without metrics, or a scrape that failed, is told; the rows still count."""
     blind = replace(evidence(SOUND, ROWS), telemetry=None)
