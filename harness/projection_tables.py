@@ -7,8 +7,10 @@ from typing import Any
 
 from harness.projecting import Asked
 from harness.tables import Column, count, say, share, show, show_verdicts, span
+from harness.trust_tables import show_trust
 from simulation.bounds import bounds_of
 from simulation.projection import Projection
+from simulation.trust import trust_of
 from workload.objective import Verdict
 from workload.scenario_parts import COUNTS
 
@@ -28,6 +30,7 @@ def projection_json(
             "commit": asked.question.model.fitted.get("commit", ""),
         },
         "objectives": [verdict.to_json() for verdict in verdicts],
+        "trust": trust_of(asked.question, projection.replications).to_json(),
     }
 
 
@@ -40,6 +43,7 @@ def show_projection(asked: Asked, projection: Projection, verdicts: Sequence[Ver
     show_verdicts(verdicts)
     show_collapse(asked, found)
     show_unstable(asked)
+    show_trust(trust_of(asked.question, projection.replications), verdicts)
     show_origin(asked, found)
 
 
