@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from simulation import layout as at
 from simulation.layout import World, code_of, post
-from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
+from simulation.lines import count_service, count_wait, first_in_line, follow, stand_in_line
 from simulation.places import drop_job, take_errand
 from workload.draws import SUPPORT, TALK, draw, quantile
 
@@ -26,6 +26,7 @@ def ring_up(w: World, now: int, visit: int) -> None:
     post(w, now + patience, code_of(at.PATIENCE_OVER, who, step, number), job)
     stand_in_line(w, w.cells, at.C_CALL_HEAD, at.C_CALL_TAIL, job)
     count_wait(w, at.CALL_CENTRE)
+    follow(w, now, at.CALLS, at.CAME)
     answer_calls(w, now)
 
 
@@ -47,6 +48,7 @@ def talk_starts(w: World, now: int, job: int) -> None:
     w.cells[at.C_AGENTS_FREE] -= 1
     w.jobs[job + at.J_PHASE] = at.TALKING
     count_service(w, at.CALL_CENTRE, now, now - w.jobs[job + at.J_SINCE], talk)
+    follow(w, now, at.CALLS, at.WENT)
     post(w, now + talk, code_of(at.CALL_DONE, who, step, number), w.jobs[job + at.J_VISIT])
 
 
@@ -86,6 +88,7 @@ def patience_over(w: World, now: int, job: int) -> bool:
     mine = at.CALL_CENTRE * at.STATION
     w.stations[mine + at.S_LENGTH] -= 1
     w.stations[mine + at.S_LEFT] += 1
+    follow(w, now, at.CALLS, at.WENT)
     if w.stations[mine + at.S_LENGTH] == 0:
         w.stations[mine + at.S_DRAINED] = now
     w.stations[mine + at.S_LONGEST] = max(

@@ -20,6 +20,7 @@ import workload.visit
 from simulation import (
     calendar,
     call_centre,
+    carried,
     cores,
     kernel,
     lines,
@@ -47,6 +48,7 @@ from simulation.calendar import (
     take_from_ring,
     with_room,
 )
+from simulation.carried import carry_over, is_carried
 from simulation.compilation import callable_from_machine_code, machine_code, settle
 from simulation.kernel import handle
 from simulation.places import open_visit
@@ -56,7 +58,7 @@ from workload.arrivals import Arrivals
 from workload.visit import GOES_ON, advance, begin, failure, mail_needed, pause_begins
 
 SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
-                 call_centre, visits, kernel)  # fmt: skip
+                 call_centre, visits, carried, kernel)  # fmt: skip
 settle((workload.draws, workload.visit, calendar, *SHARED, sys.modules[__name__]))
 
 
@@ -150,8 +152,11 @@ def _happen(w: Any, now: int, code: int, ref: int) -> None:
 
 @machine_code()
 def _arrive(w: Any, now: int, who: int) -> None:
-    """A visitor comes."""
+    """A visitor comes, or stands in line already."""
     w.cells[at.C_EVENTS] += 1
+    if is_carried(w, who):
+        carry_over(w, now, who)
+        return
     visit = open_visit(w, now, who)
     if who >= w.cells[at.C_FIRST_ATTACKER]:
         _next_action(w, now, visit, w.cells[at.C_ATTACK_STEP], 1, 0)

@@ -15,12 +15,13 @@ import simpy
 from simpy.events import Event
 
 from simulation import layout as at
+from simulation.carried import carry_over, is_carried
 from simulation.kernel import handle
 from simulation.places import open_visit
 from simulation.visits import attempt, close_visit, pause, record
 from simulation.world import Order, add_places, build_world
 from workload.arrivals import Arrivals
-from workload.visit import Pause, walk
+from workload.visit import Attempt, Ending, Pause, walk, walk_on
 
 Call = Callable[[Event], None]
 
@@ -71,19 +72,21 @@ class SimpyEngine:
 
     def _visit(self, who: int) -> Generator[Event, Any, None]:
         world, env = self.world, self.env
-        mine = open_visit(world, int(env.now), who)
-        order, attacks = self.order, who >= self.order.first_attacker
-        visit = walk(order.itinerary, order.seed, who, attacks=attacks)
-        action = next(visit)
+        mine, visit = self._begun(who)
+        action, is_under_way = next(visit), is_carried(world, who)
         while True:
             hears = self._hears[mine] = Event(env)
             if isinstance(action, Pause):
-                pause(world, int(env.now), mine, action.ns, action.after)
+                if not is_under_way:
+                    pause(world, int(env.now), mine, action.ns, action.after)
+                is_under_way = False
                 self._put_on_calendar()
                 yield hears
                 action = next(visit)
                 continue
-            attempt(world, int(env.now), mine, action.step, action.number, action.mail)
+            if not is_under_way:
+                attempt(world, int(env.now), mine, action.step, action.number, action.mail)
+            is_under_way = False
             self._put_on_calendar()
             outcome = yield hears
             self._make_room_for_a_row()
@@ -94,6 +97,20 @@ class SimpyEngine:
                 close_visit(world, int(env.now), mine, end.value)
                 return
             record(world, int(env.now), mine, outcome, 0)
+
+    def _begun(self, who: int) -> tuple[int, Generator[Pause | Attempt, int, Ending]]:
+        """A visit from its beginning, or from where a state says that it is."""
+        world, order, now = self.world, self.order, int(self.env.now)
+        if not is_carried(world, who):
+            attacks = who >= order.first_attacker
+            visit = walk(order.itinerary, order.seed, who, attacks=attacks)
+            return open_visit(world, now, who), visit
+        mine = carry_over(world, now, who)
+        step, number, fate = (
+            world.visits[mine + field] for field in (at.V_STEP, at.V_NUMBER, at.V_FATE)
+        )
+        pauses = int(world.visits[mine + at.V_STATE] == at.PAUSING)
+        return mine, walk_on(order.itinerary, order.seed, who, step, number, pauses, fate)
 
     def _put_on_calendar(self) -> None:
         cells, out = self.world.cells, self.world.out

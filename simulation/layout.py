@@ -36,6 +36,7 @@ class World(NamedTuple):
     declined: MutableSequence[int]  # correct noes by step and time cell
     ends: MutableSequence[int]  # END cells a visitor: what became of everybody
     rows: MutableSequence[int]  # ROW cells an attempt, when a trace is wanted
+    followed: MutableSequence[int]  # who came to and left a state's lines, by time cell (FOLLOWED)
 
 
 # ---- single numbers ------------------------------------------------------------------------------
@@ -127,7 +128,18 @@ C_SHIFTS: Final = 87  # where the shifts stand in `tables`: (ns after midnight, 
 C_SHIFT_COUNT: Final = 88
 C_DAY: Final = 89  # ns of a day
 C_CLOCK: Final = 90  # ns after midnight at time 0
-CELLS: Final = 91
+C_CARRIED_FIRST: Final = 91  # who has an index from here on, and is no attacker, was carried over
+C_CARRIED_CHECKS: Final = 92  # how many of them stand in line at the registry, and how many mails
+C_CARRIED_MAILS: Final = 93
+C_CHECK_AGE: Final = 94  # ns for which the first of them had waited
+C_MAIL_AGE: Final = 95
+C_AWAIT_STEP: Final = 96  # the steps that they are before
+C_VERIFY_STEP: Final = 97
+C_DRAINED_CHECKS: Final = 98  # when a line first was empty, NONE: not yet
+C_DRAINED_MAILS: Final = 99
+C_DRAINED_CALLS: Final = 100
+C_FOLLOWS: Final = 101  # 1: lines are followed
+CELLS: Final = 102
 
 # ---- a visit -------------------------------------------------------------------------------------
 V_WHO: Final = 0
@@ -263,6 +275,15 @@ STATIONS: Final = (
     "waiting_room",
     "call_centre",
 )
+
+# ---- lines that a state names, followed over time ------------------------------------------------
+CHECKS: Final = 0
+MAIL: Final = 1
+CALLS: Final = 2
+LINES: Final = 3
+CAME: Final = 0  # row 2 * line + CAME or WENT of `followed`, a time cell each
+WENT: Final = 1
+FOLLOWED: Final = 2 * LINES
 
 # ---- how a step goes through the service ---------------------------------------------------------
 R_KIND: Final = 0

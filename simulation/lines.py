@@ -44,3 +44,22 @@ def count_service(w: World, station: int, now: int, waited: int, busy: int) -> N
     w.stations[mine + at.S_WAITED] += waited
     w.stations[mine + at.S_BUSY] += busy
     w.stations[mine + at.S_LONGEST] = max(w.stations[mine + at.S_LONGEST], waited)
+
+
+def follow(w: World, now: int, line: int, way: int) -> None:
+    """Where a state is what a run began with: keep who comes to its lines and who goes, and when
+    one first is empty.
+    """
+    if w.cells[at.C_FOLLOWS] == 0:
+        return
+    cells = w.cells[at.C_TIME_CELLS]
+    place = (2 * line + way) * cells + min(now // w.cells[at.C_CELL_NS], cells - 1)
+    w.followed[place] += 1
+    if way == at.WENT and w.cells[at.C_DRAINED_CHECKS + line] == at.NONE and is_empty(w, line):
+        w.cells[at.C_DRAINED_CHECKS + line] = now
+
+
+def is_empty(w: World, line: int) -> bool:
+    """Whether nobody stands in a line that is followed."""
+    station = at.REGISTRY_CLIENT + line if line != at.CALLS else at.CALL_CENTRE
+    return w.stations[station * at.STATION + at.S_LENGTH] == 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from simulation import layout as at
 from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
-from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
+from simulation.lines import count_service, count_wait, first_in_line, follow, stand_in_line
 from simulation.places import take_errand, take_job
 from simulation.stations import database
 from workload.draws import DELIVERY, MAIL, MISTYPE, UPSTREAM, draw, quantile
@@ -56,9 +56,15 @@ def check_wanted(w: World, now: int, visit: int) -> None:
 
 def check_due(w: World, now: int, job: int) -> None:
     """A check stands in line for a slot: one that the worker has seen, or a request that asks."""
-    w.jobs[job + at.J_SINCE] = now
+    stand_for_slot(w, now, job, now)
+
+
+def stand_for_slot(w: World, now: int, job: int, since: int) -> None:
+    """A check stands in line, and has waited since then."""
+    w.jobs[job + at.J_SINCE] = since
     stand_in_line(w, w.cells, at.C_CHECK_HEAD, at.C_CHECK_TAIL, job)
     count_wait(w, at.REGISTRY_CLIENT)
+    follow(w, now, at.CHECKS, at.CAME)
     call_registry(w, now)
 
 
@@ -71,6 +77,7 @@ def call_registry(w: World, now: int) -> None:
         w.cells[at.C_QUOTA_NEXT] = start + w.cells[at.C_QUOTA_GAP]
         took = answer_time(w, job)
         count_service(w, at.REGISTRY_CLIENT, now, start - w.jobs[job + at.J_SINCE], took)
+        follow(w, now, at.CHECKS, at.WENT)
         if w.jobs[job + at.J_PHASE] == at.CHECKING:
             worker_does(w, now, at.ON_CHECK)
         if w.cells[at.C_TWIN_CORE] != at.NONE:
@@ -127,9 +134,15 @@ def mail_wanted(w: World, now: int, visit: int, kind: int) -> None:
 
 def mail_due(w: World, now: int, job: int) -> None:
     """The worker has seen a mail: it stands in line for a connection."""
-    w.jobs[job + at.J_SINCE] = now
+    stand_for_connection(w, now, job, now)
+
+
+def stand_for_connection(w: World, now: int, job: int, since: int) -> None:
+    """A mail stands in line, and has waited since then."""
+    w.jobs[job + at.J_SINCE] = since
     stand_in_line(w, w.cells, at.C_MAIL_HEAD, at.C_MAIL_TAIL, job)
     count_wait(w, at.MAIL_SENDER)
+    follow(w, now, at.MAIL, at.CAME)
     send_mail(w, now)
 
 
@@ -142,6 +155,7 @@ def send_mail(w: World, now: int) -> None:
         chance = draw(w.cells[at.C_SEED], who, kind, 0, MAIL)
         took = quantile(w.tables, w.cells[at.C_MAIL_TABLE], chance)
         count_service(w, at.MAIL_SENDER, now, now - w.jobs[job + at.J_SINCE], took)
+        follow(w, now, at.MAIL, at.WENT)
         worker_does(w, now, at.ON_MAIL)
         if w.cells[at.C_TWIN_CORE] != at.NONE:
             preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_MAIL])

@@ -180,9 +180,11 @@ def record(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
     w.visits[visit + at.V_WAIT] += now - w.visits[visit + at.V_INTENDED]
     tally = step * at.TALLY
     w.tallies[tally + at.T_ATTEMPTS] += 1
-    if w.visits[visit + at.V_NUMBER] == 1:
+    # Whoever was carried over may be beyond a step's first attempt, or have begun it long ago.
+    if w.visits[visit + at.V_NUMBER] == 1 or w.visits[visit + at.V_ATTEMPTS] == 1:
         w.tallies[tally + at.T_VISITS] += 1
-        count_in_time(w, w.offered, step, w.visits[visit + at.V_FIRST])
+        if w.visits[visit + at.V_FIRST] >= 0:
+            count_in_time(w, w.offered, step, w.visits[visit + at.V_FIRST])
     if outcome in (ACCEPTED, DECLINED):
         count_answer(w, now, visit, step, outcome)
     elif failure(w.plan, step, w.visits[visit + at.V_NUMBER], outcome) != GOES_ON:

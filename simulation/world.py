@@ -11,6 +11,7 @@ from simulation.call_centre import announce_shift
 from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel
 from simulation.shifts import day_ns, first_change, offsets_ns
+from simulation.state import Carried
 from workload.attack import step_done
 from workload.draws import threshold
 from workload.durations import SECOND_NS, Duration, constant
@@ -47,6 +48,7 @@ class Order:
     clock_h: float = 0.0  # the hour of the day at time 0, on the scenario's clock
     speed: float = 1.0  # how much faster than real that clock runs
     wave_closes_s: float = 0.0  # seconds of run time, where the journey has a draw
+    carried: Carried | None = None  # who stands in a line at time 0
 
 
 class _Tables:
@@ -107,6 +109,7 @@ def build_world(order: Order, places: int = 0) -> at.World:
         declined=[0] * (steps * time_cells),
         ends=[0] * (order.people * at.END),
         rows=[],
+        followed=[0] * (at.FOLLOWED * time_cells if order.carried else 0),
     )
     _announce_windows(order, world)
     if order.deployment.agent_shifts:
@@ -201,6 +204,8 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_ROWS_OF_PLAN: len(order.journey.names),
         at.C_ATTACK_STEP: order.itinerary.attack,
         at.C_FIRST_ATTACKER: order.first_attacker,
+        at.C_CARRIED_FIRST: order.first_attacker,  # nobody, unless:
+        **(order.carried.cells(order.journey) if order.carried else {}),
         **_draw_cells(order),
         at.C_HEARD: at.NONE,
         at.C_FREE_VISIT: at.NONE,

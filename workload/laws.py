@@ -2,6 +2,8 @@
 
 Each law is a function of a History that returns the sentences of what it found broken; nothing
 found is an empty list. `broken` applies all of them.
+
+Who arrived before time 0 was carried over: their record begins in the middle of a visit.
 """
 
 from __future__ import annotations
@@ -31,13 +33,16 @@ def time_runs_forward(history: History) -> list[str]:
 
 
 def attempts_are_counted_without_gaps(history: History) -> list[str]:
-    """Within a visitor's step, numbers run 1, 2, 3, …; each attempt exists once."""
+    """Within a visitor's step, numbers run 1, 2, 3, …; each attempt exists once.
+
+    The first row of who was carried over may have any number.
+    """
     ordered = history.ordered()
     same = _same_step(ordered)
     number = ordered["number"]
     wrong_first = np.ones(len(ordered), dtype=bool)
     wrong_first[1:] = ~same
-    first = wrong_first & (number != 1)
+    first = wrong_first & (number != 1) & ~_carried_over(ordered)
     gap = np.zeros(len(ordered), dtype=bool)
     gap[1:] = same & (number[1:] != number[:-1] + 1)
     return _found("started a step with a number other than 1", ordered, first) + _found(
@@ -76,6 +81,7 @@ def steps_follow_acceptance(history: History) -> list[str]:
     starts = np.ones(len(ordered), dtype=bool)
     starts[1:] = ~same_visitor
     late = starts & ~np.isin(ordered["step"], (0, peoples(history.steps)))
+    late &= ~_carried_over(ordered)
     return (
         _found(
             "came to a step without acceptance of the one before", ordered, wrong & ~_calls(ordered)
@@ -102,7 +108,9 @@ def an_ending_fits_its_outcome(history: History) -> list[str]:
     """
     history = history.ordered()
     ending, step, calls = history["ending"], history["step"], _calls(history)
-    decisive = np.maximum.accumulate(np.where(calls, 0, np.arange(len(history))))
+    since_before = calls & _carried_over(history)  # what failed is not in the record
+    aside = calls & ~since_before
+    decisive = np.maximum.accumulate(np.where(aside, 0, np.arange(len(history))))
     outcome = history["outcome"][decisive]
     accepted = outcome == Outcome.ACCEPTED
     final_no = np.isin(outcome, (Outcome.REFUSED, Outcome.DECLINED))
@@ -118,7 +126,7 @@ def an_ending_fits_its_outcome(history: History) -> list[str]:
         sentence
         for kind, right in fits.items()
         for sentence in _found(f"{_said(kind)} against its outcome", history,
-                               (ending == kind) & ~right)
+                               (ending == kind) & ~right & ~since_before)
     ]  # fmt: skip
 
 
@@ -170,6 +178,14 @@ def _calls(history: History) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     names = history.steps
     row = names.index(SUPPORT_STEP) if SUPPORT_STEP in names else -1
     found: np.ndarray[tuple[int], np.dtype[np.bool_]] = history["step"] == row
+    return found
+
+
+def _carried_over(ordered: History) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """First rows of visitors who were there before time 0."""
+    first = np.ones(len(ordered), dtype=bool)
+    first[1:] = ordered["visitor"][1:] != ordered["visitor"][:-1]
+    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = first & (ordered["arrived"] < 0)
     return found
 
 

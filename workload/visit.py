@@ -190,11 +190,26 @@ def walk(
 
     Who attacks walks the steps behind the people's, and begins at once.
     """
-    plan, pauses, steps = itinerary
-    step, number, ending, fate = 0, 1, GOES_ON, GOES_ON
-    pause = 0 if attacks else begin(pauses, seed, visitor)
     if attacks:
-        step, steps = itinerary.attack, len(plan) // WIDTH
+        return walk_on(itinerary, seed, visitor, itinerary.attack, 1, 0)
+    return walk_on(itinerary, seed, visitor, 0, 1, begin(itinerary.pauses, seed, visitor))
+
+
+def walk_on(
+    itinerary: Itinerary,
+    seed: int,
+    visitor: int,
+    step: int,
+    number: int,
+    pause: int,
+    fate: int = GOES_ON,
+) -> Generator[Pause | Attempt, int, Ending]:
+    """`walk` from the middle of a visit: after ``pause`` ns comes the ``number``-th attempt of a
+    step. ``fate``: how the visit will end, where a step has failed for good already.
+    """
+    plan, pauses, people = itinerary
+    steps = people if step < itinerary.attack else len(plan) // WIDTH
+    ending = GOES_ON
     while ending == GOES_ON:
         after = pause_begins(plan, step, number)
         if pause or after:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simulation import layout as at
 from simulation.deployment import Deployment, RegistryWindow
 from simulation.service import ServiceModel, StepCost
+from simulation.state import Carried
 from simulation.world import Order
 from workload.arrivals import Arrivals, Constant, total_curve
 from workload.attack import Attack, beside, with_attack
@@ -117,19 +118,24 @@ class Situation:
     attack: Attack | None = None
     clock_h: float = 0.0
     clock_speed: float = 1.0
+    waiting: tuple[int, int, int] = (0, 0, 0)  # of a thousand people: checks, mails, callers
+    waited_s: tuple[float, float] = (0.0, 0.0)
 
     def order(self, people: int) -> Order:
         """The order for about so many people, traced."""
         closes_s = self.walk.draw.closes_s if self.walk.draw else 0.0
         walked = with_attack(self.walk, self.attack)
+        carried = self.carried(people)
+        first_attacker = 2 * people + carried.total
         return Order(
             journey=walked,
             itinerary=walked.itinerary(),
             model=self.model,
             deployment=self.deployment,
             seed=self.seed,
-            people=2 * people + self._attackers(2 * people),
-            first_attacker=2 * people,
+            people=first_attacker + self._attackers(first_attacker),
+            first_attacker=first_attacker,
+            carried=carried if carried.total else None,
             clock_h=self.clock_h,
             speed=self.clock_speed,
             mistyped=self.mistyped,
@@ -140,10 +146,18 @@ class Situation:
 
     def arrivals(self, people: int) -> Arrivals:
         """About so many people, and those who attack."""
-        found = self._people(people)
+        carried = self.carried(people)
+        there = np.arange(2 * people, 2 * people + carried.total)
+        found = beside(self._people(people), Arrivals(there, np.zeros_like(there)))
         if not self.attack:
             return found
-        return beside(found, self.attack.arrivals(self.seed, 2 * people))
+        return beside(found, self.attack.arrivals(self.seed, 2 * people + carried.total))
+
+    def carried(self, people: int) -> Carried:
+        """Who stands in a line when the record begins."""
+        checks, mails, calls = (number * people // 1_000 for number in self.waiting)
+        check_ns, mail_ns = (round(age * 1e9) for age in self.waited_s)
+        return Carried(2 * people, (checks, mails, calls), (check_ns, mail_ns))
 
     def _attackers(self, first: int) -> int:
         """How many attack, however few people there are."""
@@ -317,6 +331,20 @@ SITUATIONS: Final = (
               calling(never_waits(6, 12, 12, 12, 12), 0.9), ties=True, arrivals_of=by_dozens),
     Situation("one registry slot, and the record stops early", horizon_s=30,
               deployment=Deployment(registry_slots=1)),
+    Situation("checks are queued when the record begins", waiting=(700, 0, 0), waited_s=(25, 0)),
+    Situation("mails are queued when the record begins", waiting=(0, 700, 0), waited_s=(0, 45),
+              deployment=Deployment(mail_connections=1, mail_delay=lognormal(5, 20))),
+    Situation("checks and mails are queued, by ticks, and nobody knows since when", TICKING,
+              Deployment(registry_slots=9, mail_connections=2), TICKS, waiting=(300, 300, 0),
+              ties=True, arrivals_of=by_dozens),
+    Situation("every line is long, and those who fail call", rate=1_000,
+              walk=calling(journey(HASTY), 0.7), waiting=(300, 200, 200), waited_s=(8, 31),
+              attack=Attack(200.0, 0.0, 2.0, ("register",), 3, 0.02),
+              deployment=Deployment(speed=8, agents=4, call_length=exponential(0.5),
+                                    call_patience=exponential(30), registry_slots=3)),
+    Situation("checks are queued at a registry that is out, nobody waits for mail",
+              walk=journey(mail=False, polls=6), waiting=(400, 0, 0), waited_s=(4, 0),
+              deployment=Deployment(registry_windows=(RegistryWindow(0, 3),))),
 )  # fmt: skip
 
 #: Where free places lie, and how many, is the engine's own affair.
@@ -325,7 +353,16 @@ _PLACES: Final = (
     at.C_CHECK_HEAD, at.C_CHECK_TAIL, at.C_MAIL_HEAD, at.C_MAIL_TAIL, at.C_CALL_HEAD,
     at.C_CALL_TAIL,
 )  # fmt: skip
-COMPARED: Final = ("ends", "counts", "tallies", "offered", "achieved", "declined", "stations")
+COMPARED: Final = (
+    "ends",
+    "counts",
+    "tallies",
+    "offered",
+    "achieved",
+    "declined",
+    "stations",
+    "followed",
+)
 
 
 def remains(world: at.World) -> dict[str, NDArray[np.int64]]:

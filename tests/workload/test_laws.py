@@ -95,6 +95,32 @@ def test_every_law_has_a_planted_fault() -> None:
     assert {law for law, _ in FAULTS} == {law.__name__ for law in LAWS}
 
 
+def carried_over(rows: list[Observation]) -> list[Observation]:
+    """The same rows, of somebody who was there before time 0."""
+    return [replace(row, arrived=-1) for row in rows]
+
+
+def test_who_was_carried_over_begins_in_the_middle_of_a_visit() -> None:
+    """At any step and any number; by a call for help, whatever failed before it."""
+    assert broken(History.of(STEPS, carried_over(keep(2, 3)(visit())))) == []
+    call = [attempt(3, 1, 30, Outcome.READ_TIMEOUT), attempt(3, 2, 40, Outcome.ACCEPTED, 3)]
+    assert broken(History.of((*STEPS, "call_support"), carried_over(call))) == []
+
+
+@pytest.mark.parametrize(
+    ("law", "plant"),
+    [
+        ("attempts_are_counted_without_gaps", keep(0, 2, 3)),
+        ("steps_follow_acceptance", keep(0, 3)),
+        ("an_ending_fits_its_outcome", change(3, ending=Ending.GAVE_UP)),
+    ],
+)
+def test_who_was_carried_over_keeps_the_laws_from_then_on(law: str, plant: Plant) -> None:
+    """A fault behind the first row is caught as everybody's is."""
+    found = broken(History.of(STEPS, carried_over(plant(visit()))))
+    assert {sentence.partition(":")[0] for sentence in found} == {law}
+
+
 def test_an_attempt_may_take_no_time_at_all() -> None:
     """Simulated ones do: intended, started and ended at one instant."""
     rows = [replace(row, started=row.intended, ended=row.intended) for row in visit()]
