@@ -7,20 +7,38 @@
 X: completions a second, D: seconds of service that each needs of a station, c: its servers, N: how
 many are inside, R: how long each is. A load above 1 is unstable while it lasts: then a backlog of
 (load - 1) seconds of work gathers each second, and who comes last waits for all of it.
+
+Beside the way that everybody goes stands the call centre: it holds nobody up, so it is no
+bottleneck, and it may be unstable all the same. After the draw people look for their result; a draw
+that lies beyond the record has a load of its own (`Looks`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from simulation.demand import Costs, Demand, Flow, costs_of, demand_of, rows_a_flush
+from simulation.demand import (
+    CELLS,
+    FINEST_S,
+    Costs,
+    Demand,
+    Flow,
+    costs_of,
+    cumulative,
+    demand_of,
+    has_call_centre,
+    looks_from_s,
+    rows_a_flush,
+)
 from simulation.replication import Question
+from simulation.shifts import mean_agents
 from workload.summary import finite
+from workload.wave_draw import LOOKED_UP_BY
 
 #: Loads are judged over so many seconds: a busy millisecond is no overload.
 PEAK_S: Final = 60.0
@@ -95,11 +113,54 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Looks:
+    """People who look for their result after the draw: ``people`` who have waited for it.
+
+    ``per_s``: of the busiest minute, at ``peak_at_s`` of the run. ``station``: the busiest of those
+    that an answer needs, by its share ``load`` in that minute. ``recorded``: in the record, so
+    that it is simulated too.
+    """
+
+    people: float
+    per_s: float
+    peak_at_s: float
+    station: str
+    load: float
+    recorded: bool
+
+    @property
+    def sentence(self) -> str:
+        """How many come when, and what they do to the busiest station."""
+        return (
+            f"after the draw {self.people:,.0f} people look for their result, "
+            f"{self.per_s:,.4g} a second in the busiest minute ({self.peak_at_s / 3600:,.4g} h): "
+            f"{self.station} is busy to {self.load:.0%}"
+            + ("" if self.recorded else "; the record ends before it")
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "people": self.people,
+            "per_s": self.per_s,
+            "peak_at_s": self.peak_at_s,
+            "station": self.station,
+            "load": self.load,
+            "recorded": self.recorded,
+        }
+
+
+@dataclass(frozen=True)
 class Bounds:
-    """All stations of a question that do something, the busiest first."""
+    """All stations of a question that do something, the busiest first.
+
+    ``people_per_s``: the most visitors a second that its bottleneck lets through. ``beside``: the
+    call centre, where it has agents. ``looks``: the rush after the draw, where there is one.
+    """
 
     rows: tuple[Bound, ...]
-    people_per_s: float  # the most visitors a second that its bottleneck lets through
+    people_per_s: float
+    beside: tuple[Bound, ...] = ()
+    looks: Looks | None = None
 
     @property
     def bottleneck(self) -> Bound:
@@ -107,7 +168,8 @@ class Bounds:
 
     def of(self, station: str) -> Bound | None:
         """The bound of a station, if anything goes there."""
-        return next((row for row in self.rows if row.station == station), None)
+        every = (*self.rows, *self.beside)
+        return next((row for row in every if row.station == station), None)
 
     @property
     def unstable(self) -> tuple[Bound, ...]:
@@ -126,13 +188,58 @@ def bounds_of(question: Question, demand: Demand | None = None) -> Bounds:
     come_s = demand.come_for * demand.cell_s
     mean = demand.people / come_s
     worst = max((row.mean_load for row in rows), default=0.0)
-    return Bounds(tuple(rows), mean / worst if worst else math.inf)
+    beside = _call_centre(question, demand)
+    looks = _looks(question, demand, costs)
+    return Bounds(tuple(rows), mean / worst if worst else math.inf, beside, looks)
+
+
+def _call_centre(question: Question, demand: Demand) -> tuple[Bound, ...]:
+    """Agents against calls, those who hang up and do not call again among them."""
+    if not has_call_centre(question) or not demand.calls.sum():
+        return ()
+    agents, deployment = float(question.deployment.agents), question.deployment
+    if deployment.agent_shifts:
+        bending, seconds = question.bending, len(demand.calls) * demand.cell_s
+        clock_h = (question.scenario.opens_h + bending.window_s[0] / 3600) % 24
+        agents = mean_agents(deployment.agent_shifts, clock_h, bending.speed, seconds)
+    if not agents or not (talk_s := deployment.call_length.mean_s):
+        return ()
+    found = _bound("call_centre", demand.calls, talk_s, agents, demand)
+    patience_s = deployment.call_patience.knots_s[-1]  # nobody waits longer: they hang up
+    return (replace(found, backlog_s=min(found.backlog_s, patience_s)),)
+
+
+def _looks(question: Question, demand: Demand, costs: Costs) -> Looks | None:
+    """The rush at the draw, on a grid of its own: the draw may lie days behind the record."""
+    opens, names = looks_from_s(question), question.scenario.journey.step_names
+    if opens is None or LOOKED_UP_BY not in names or not demand.waiting:
+        return None
+    number = names.index(LOOKED_UP_BY)
+    step, bending = question.scenario.journey.steps[number], question.bending
+    factor = bending.pauses / bending.speed
+    cell_s = max(FINEST_S, step.pause.knots_s[-1] * factor / CELLS)
+    cells = round(step.pause.knots_s[-1] * factor / cell_s) + math.ceil(PEAK_S / cell_s)
+    flow = np.diff(cumulative(step.pause, factor, cell_s, cells), prepend=0.0) * demand.waiting
+    peak, at = _peak(flow, cell_s)
+    deployment = question.deployment
+    workers = deployment.replicas * deployment.workers
+    loops = min(workers, deployment.replicas * deployment.cores)
+    shared = costs.database[number] if deployment.shared_core else 0.0
+    loads = {
+        "event_loop": (costs.loop[number] + shared) / loops,
+        "database": costs.database[number] / (loops if shared else deployment.database_cores),
+        "connection_pool": costs.pool[number] / (workers * deployment.pool),
+    }
+    station = max(loads, key=lambda name: loads[name])
+    recorded = opens < len(demand.arrivals) * demand.cell_s
+    load = float(loads[station]) * peak
+    return Looks(demand.waiting, peak, opens + at, station, load, recorded)
 
 
 def settled_costs(question: Question, demand: Demand) -> Costs:
     """Costs with as many rows a flush as gather in the busiest minute."""
     costs = costs_of(question)
-    writes = costs.writes @ demand.first
+    writes = costs.writes @ demand.asked
     return costs_of(question, rows_a_flush(question, _peak(writes, demand.cell_s)[0]))
 
 
@@ -141,7 +248,7 @@ def _offers(
 ) -> Mapping[str, tuple[Flow, float, float]]:
     """Station -> (arrivals by cell, mean service in s, servers)."""
     model, deployment = question.model, question.deployment
-    first = demand.first
+    first = demand.asked
     attempts = first.sum(axis=0)
     checks, mails = costs.checks @ first, costs.mails @ first
     workers = deployment.replicas * deployment.workers
@@ -149,7 +256,7 @@ def _offers(
     latency = (deployment.registry_latency or model.registry).mean_s
     decisions = checks.sum() * model.decision_s * deployment.speed
     cores = loops if deployment.shared_core else deployment.database_cores
-    photos = _photos(question, first)
+    photos = _photos(question, demand.first)
 
     def mean(work: Flow) -> float:
         asked = float(attempts.sum())

@@ -1,7 +1,8 @@
 """Flows through buckets with holes: the compiled loop over time of the fluid approximation.
 
 A cell of time takes what flows in it through loops and database (and the registry, where the
-request waits for it), sends what is late back to try again, and passes the rest on.
+request waits for it), sends what is late back to try again, and passes the rest on. Whose step
+failed for good may call: agents answer in turn, and who has waited too long hangs up.
 """
 
 from __future__ import annotations
@@ -39,11 +40,17 @@ NEEDS_MAIL: Final = 8
 POLLS: Final = 9
 ATTEMPTS: Final = 10
 LOSS: Final = 11
+OPENS: Final = 12  # the cell before which the pause to this step does not begin
+DECLINED: Final = 13  # share of the answers that is a correct no
+# A call that is a request of the service.
+CALL_CPU: Final = 0
+CALL_STORE: Final = 1
+CALL_SHARE: Final = 2  # of those whose step failed for good, how many call
 
 
 class Flows(NamedTuple):
     """What flows, float64 [step, (attempt,) cell] and [station, cell]; then what steers it: times
-    are in cells, ``upto`` is the registry's capacity summed up.
+    are in cells, ``upto`` is the registry's capacity summed up. ``calls`` for help [attempt, cell].
     """
 
     first: Any
@@ -62,6 +69,21 @@ class Flows(NamedTuple):
     upto: Any
     mail: Any
     tails: Any
+    calls: Any
+    call: Any
+    call_delays: Any
+
+
+class Phones(NamedTuple):
+    """Calls [attempt, cell] and who answers them. Times in cells; ``hung``: gave up for good."""
+
+    calls: Any
+    capacity: Any
+    patience: Any
+    retry: Any
+    attempts: int
+    wait: Any
+    hung: Any
 
 
 @machine_code(outermost=True)
@@ -79,6 +101,8 @@ def flow(f: Flows) -> None:
                     many += f.first[step, now]
                 if many > 0:
                     _attempt(f, step, tried, now, many)
+        f.work[LOOPS, now] += f.calls[0, now] * f.call[CALL_CPU]
+        f.work[DATABASE, now] += f.calls[0, now] * f.call[CALL_STORE]
         for station in range(len(f.queue)):
             left = f.queue[station] + f.work[station, now] - f.capacity[station, now]
             f.queue[station] = max(0.0, left)
@@ -115,7 +139,7 @@ def _attempt(f: Flows, step: int, tried: int, now: int, many: float) -> None:
     if share > 0:
         onward = now + int(f.steps[step, TIMEOUT]) + f.retry[step, tried]
         if tried + 1 >= min(f.steps[step, ATTEMPTS], TRIES):
-            f.failed[step] += many * share
+            _fail(f, step, now + int(f.steps[step, TIMEOUT]), many * share)
         elif onward < cells:
             f.again[step, tried + 1, onward] += many * share
     if share < 1:
@@ -132,10 +156,13 @@ def _go_on(f: Flows, step: int, now: int, then: int, many: float) -> None:
         f.work[MAIL, now] += many
     if f.steps[step, MAILS] > 0:
         f.work[MAIL, now] += many
+    declined = many * f.steps[step, DECLINED]
+    _call(f, then, declined)
     if step + 1 == count:
         return
     after = step + 1
-    part = many * f.steps[after, STAYS] / LENGTHS
+    then = max(then, int(f.steps[after, OPENS]))
+    part = (many - declined) * f.steps[after, STAYS] / LENGTHS
     decided = then + int(f.wait[REGISTRY, now]) if f.steps[step, CHECKS] == 1 else then
     for length in range(LENGTHS):
         at = then + f.delays[after, length]
@@ -147,7 +174,7 @@ def _go_on(f: Flows, step: int, now: int, then: int, many: float) -> None:
             if then + way - at > f.steps[after, PATIENCE]:
                 there = 0.0
             at = max(at, then + way)
-            f.failed[after] += part - there
+            _fail(f, after, at + int(f.steps[after, PATIENCE]), part - there)
             if at < cells:
                 f.first[after, at] += there
         elif at < cells:
@@ -165,9 +192,56 @@ def _poll(f: Flows, step: int, begun: int, decided: int, way: int, part: float) 
         number += 1
         at = begun + f.poll_at[step, number]
     if number == int(f.steps[step, POLLS]) and f.steps[step, LOSS] > 0:
-        f.failed[step] += part * f.steps[step, LOSS]
+        _fail(f, step, at + int(f.steps[step, PATIENCE]), part * f.steps[step, LOSS])
         part = part * (1 - f.steps[step, LOSS])
     if at < decided:
         at = decided + way
     if at < cells:
         f.first[step, at] += part
+
+
+@machine_code()
+def _fail(f: Flows, step: int, then: int, many: float) -> None:
+    """So many give a step up for good."""
+    f.failed[step] += many
+    _call(f, then, many)
+
+
+@machine_code()
+def _call(f: Flows, then: int, many: float) -> None:
+    """A share of those whose step failed calls, after a pause."""
+    part = many * f.call[CALL_SHARE] / LENGTHS
+    if part > 0:
+        for length in range(LENGTHS):
+            at = then + f.call_delays[length]
+            if at < f.calls.shape[1]:
+                f.calls[0, at] += part
+
+
+@machine_code(outermost=True)
+def answer_calls(p: Phones) -> None:
+    """Agents answer in turn; whose patience is shorter than the line hangs up, and calls again."""
+    waiting = 0.0
+    for now in range(p.calls.shape[1]):
+        room = p.capacity[now]
+        ahead = waiting / room if room > 0 else float(p.calls.shape[1])
+        p.wait[now] = ahead
+        for tried in range(TRIES):
+            part = p.calls[tried, now] / LENGTHS
+            if part > 0:
+                for length in range(LENGTHS):
+                    if p.patience[length] >= ahead:
+                        waiting += part
+                    else:
+                        _hang_up(p, tried, now + int(p.patience[length]), part)
+        waiting = max(0.0, waiting - room)
+
+
+@machine_code()
+def _hang_up(p: Phones, tried: int, then: int, many: float) -> None:
+    """So many were not answered in time."""
+    onward = then + p.retry[tried]
+    if tried + 1 >= min(p.attempts, TRIES):
+        p.hung[0] += many
+    elif onward < p.calls.shape[1]:
+        p.calls[tried + 1, onward] += many

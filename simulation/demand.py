@@ -2,7 +2,9 @@
 
 The curve's expected arrivals go through the journey as flows on a grid of time: at each step some
 leave, the others pause (a convolution with the pause's distribution), and some wait for a mail.
-Nobody tries twice and nobody polls twice here: that is what overload adds.
+Nobody tries twice and nobody polls twice here: that is what overload adds. Whom a draw makes wait
+begins the pause at the draw. Who mistyped is declined, whose mail is lost gives up: a share of both
+calls for help.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from simulation.service import ServiceModel
 from simulation.world import CAUSES_CHECK, CAUSES_MAIL
 from workload.durations import Duration
 from workload.journey import Step
+from workload.wave_draw import LOOKED_UP_BY
 
 Flow = NDArray[np.float64]
 CELLS: Final = 16_384
@@ -46,7 +49,9 @@ class Costs:
 class Demand:
     """Expected first attempts by step and cell of time: ``first[step, cell]``.
 
-    ``finish``: people who would finish, were every station infinitely large.
+    ``finish``: people who would finish, were every station infinitely large, and those whom a draw
+    beyond the record makes wait. ``calls``: calls for help, by cell. ``waiting``: people who wait
+    for the draw when it comes, or when the record ends before it.
     """
 
     cell_s: float
@@ -54,6 +59,9 @@ class Demand:
     first: Flow
     people: float
     finish: float
+    calls: Flow
+    waiting: float
+    asked: Flow  # `first`, and below it the calls where nobody but the service takes them
 
     @property
     def come_for(self) -> int:
@@ -68,21 +76,94 @@ def demand_of(question: Question) -> Demand:
         scenario = scenario.with_population(bending.population)
     length_s = question.window_length_s
     people = float(scenario.curve.expected(*bending.window_s)) * bending.thin
-    horizon_s = min(question.horizon_s or math.inf, length_s + _longest_way_s(question, people))
+    horizon_s = _horizon_s(question, length_s, people)
     cell_s = max(FINEST_S, horizon_s / CELLS)
     cells = math.ceil(horizon_s / cell_s)
     edges = bending.window_s[0] + np.arange(cells + 1) * cell_s * bending.speed
     ends = np.minimum(edges, bending.window_s[1])
     arrivals = np.asarray(scenario.curve.expected(ends[:-1], ends[1:])) * bending.thin
     flow, rows = metered(arrivals, question.deployment, cell_s), []
-    for step in scenario.journey.steps:
+    declined, failed = declined_at(question), np.zeros(cells)
+    opens, waiting, finish = looks_from_s(question), 0.0, None
+    for number, step in enumerate(scenario.journey.steps):
+        flow = flow * (1.0 - step.drop_out)
+        if step.name == LOOKED_UP_BY and opens is not None:
+            waiting = float(flow[: math.ceil(opens / cell_s)].sum())
+            finish = waiting if opens >= horizon_s else None
+            flow = held_until(flow, opens, cell_s)
+        if needs_mail(step):
+            missed = flow * question.deployment.mail_loss
+            failed += _later(missed, step.patience.mail_s, cell_s)
         kernel = _kernel(step, question, cell_s, cells)
-        flow = np.maximum(oaconvolve(flow * (1.0 - step.drop_out), kernel)[:cells], 0.0)
+        flow = np.maximum(oaconvolve(flow, kernel)[:cells], 0.0)
         rows.append(flow)
+        share = declined[number]
+        failed, flow = failed + flow * share, flow * (1.0 - share)
     # Of those who come too late to be through by the horizon nobody expects it.
+    finish = float(flow.sum()) if finish is None else finish
     arrive = (1.0 - question.deployment.mail_loss) ** sum(map(needs_mail, scenario.journey.steps))
-    finish = float(flow.sum()) / max(arrive, 1e-12) * (1.0 - scenario.people.mistyped)
-    return Demand(cell_s, arrivals, np.asarray(rows), people, finish)
+    stay = 1.0 if any(declined) else 1.0 - scenario.people.mistyped
+    finish = finish / max(arrive, 1e-12) * stay
+    first, calls = np.asarray(rows), _calls(question, failed, cell_s)
+    asked = np.vstack((first, calls)) if calls_as_request(question) else first
+    return Demand(cell_s, arrivals, first, people, finish, calls, waiting, asked)
+
+
+def declined_at(question: Question) -> tuple[float, ...]:
+    """By step of the journey: the share of its answers that is a correct no, to who mistyped."""
+    inline = question.deployment.identity_check == "inline"
+    decides = "submit_identity" if inline else "await_identity"
+    names = question.scenario.journey.step_names
+    return tuple(question.scenario.people.mistyped if n == decides else 0.0 for n in names)
+
+
+def looks_from_s(question: Question) -> float | None:
+    """When the draw lets people look for their result, s of run time; None without a draw."""
+    draw, bending = question.scenario.journey.draw, question.bending
+    return max(0.0, draw.drawn_s - bending.window_s[0]) / bending.speed if draw else None
+
+
+def held_until(flow: Flow, opens_s: float, cell_s: float) -> Flow:
+    """A flow whose earlier part stands still until an instant; of a later one than all, nothing."""
+    opens = math.ceil(opens_s / cell_s)
+    held = flow.copy()
+    held[:opens] = 0.0
+    if opens < len(flow):
+        held[opens] += float(flow[:opens].sum())
+    return held
+
+
+def has_call_centre(question: Question) -> bool:
+    """Whether calls are answered by agents; without any a call is the service's request."""
+    return question.deployment.agents > 0 or bool(question.deployment.agent_shifts)
+
+
+def calls_as_request(question: Question) -> tuple[Step, ...]:
+    """The call for help, where it is a request of the service: a row of costs behind the steps'."""
+    support = question.scenario.journey.support
+    return (support.call,) if support and not has_call_centre(question) else ()
+
+
+def _calls(question: Question, failed: Flow, cell_s: float) -> Flow:
+    """First calls for help, of those whose step failed for good in each cell."""
+    support = question.scenario.journey.support
+    if support is None:
+        return np.zeros(len(failed))
+    kernel = _kernel(support.call, question, cell_s, len(failed))
+    return np.maximum(oaconvolve(failed * support.share, kernel)[: len(failed)], 0.0)
+
+
+def _later(flow: Flow, seconds: float, cell_s: float) -> Flow:
+    cells = min(round(seconds / cell_s), len(flow))
+    return np.concatenate((np.zeros(cells), flow[: len(flow) - cells]))
+
+
+def _horizon_s(question: Question, length_s: float, people: float) -> float:
+    """Until nobody does anything more, or the record ends."""
+    way, opens = _longest_way_s(question, people), looks_from_s(question)
+    limit = question.horizon_s or length_s + AFTERMATH_S
+    over = length_s + way
+    return min(limit, over if opens is None or opens >= limit else max(over, opens + way))
 
 
 def metered(arrivals: Flow, deployment: Deployment, cell_s: float) -> Flow:
@@ -100,8 +181,10 @@ def metered(arrivals: Flow, deployment: Deployment, cell_s: float) -> Flow:
 def _longest_way_s(question: Question, people: float) -> float:
     """Seconds from arriving to the last step's first attempt, of the slowest; at most AFTERMATH."""
     factor = question.bending.pauses / question.bending.speed
-    steps = question.scenario.journey.steps
+    steps, support = question.scenario.journey.steps, question.scenario.journey.support
     pauses = sum(step.pause.knots_s[-1] for step in steps) * factor
+    if support:
+        pauses += support.call.pause.knots_s[-1] * factor
     way = mail_way(question.model, question.deployment).knots_s[-1]
     mails = sum(needs_mail(step) for step in steps) * way
     metered_s = 0.0
@@ -135,6 +218,14 @@ def mail_way(model: ServiceModel, deployment: Deployment) -> Duration:
     return Duration(knots)
 
 
+def equally_likely(duration: Duration, lengths: int) -> Flow:
+    """So many equally likely lengths of it, ascending, in seconds."""
+    knots, middle = np.asarray(duration.knots_s), (np.arange(lengths) + 0.5) / lengths
+    if len(knots) == 1:
+        return np.repeat(knots, lengths)
+    return np.asarray(np.interp(middle, np.linspace(0, 1, len(knots)), knots))
+
+
 def cumulative(duration: Duration, factor: float, cell_s: float, cells: int) -> Flow:
     """P(duration x factor falls into cell 0 .. k), for each cell k."""
     knots = np.asarray(duration.knots_s) * factor
@@ -148,12 +239,12 @@ def cumulative(duration: Duration, factor: float, cell_s: float, cells: int) -> 
 
 
 def costs_of(question: Question, rows: float = 1.0) -> Costs:
-    """Means of what each step takes. ``rows``: that share a flush."""
+    """Means of what each step takes, and a call that is a request. ``rows``: share a flush."""
     model, deployment = question.model, question.deployment
     cpu = deployment.speed
     network_s = 2 * (deployment.network_s or model.network_s)
     table = []
-    for step in question.scenario.journey.steps:
+    for step in (*question.scenario.journey.steps, *calls_as_request(question)):
         cost = model.steps[step.name]
         slices = (cost.before.mean_s + cost.after.mean_s) * cpu
         writes = cost.kind in ("write", "upload")

@@ -7,13 +7,15 @@ gives a verdict.
 
     loops ──> database ──> (inline: registry) ──> answer within the timeout, or a retry
     checks ──> registry queue ──> decision ──> the next poll, or the mail
+    a step that failed for good ──> a call: to agents, or as a request
+    joined ──> the draw ──> the pause before looking for the result
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +26,38 @@ from simulation.buckets import (
     BASE,
     CHECKS,
     DATABASE,
+    DECLINED,
     LENGTHS,
     LOOPS,
+    OPENS,
     REGISTRY,
     STATIONS,
+    STAYS,
     TIMEOUT,
     TRIES,
     Flows,
     flow,
 )
-from simulation.demand import Costs, Demand, Flow, demand_of, mail_way, metered, needs_mail
+from simulation.call_flow import phoned
+from simulation.demand import (
+    Costs,
+    Demand,
+    Flow,
+    calls_as_request,
+    declined_at,
+    demand_of,
+    equally_likely,
+    has_call_centre,
+    looks_from_s,
+    mail_way,
+    metered,
+    needs_mail,
+)
 from simulation.replication import AFTERMATH_S, COLLAPSE, Question
 from workload.journey import WIDTH, Itinerary
 from workload.journey import Step as JourneyStep
 from workload.visit import backoff, poll_pause
+from workload.wave_draw import LOOKED_UP_BY
 
 CELLS: Final = 12_000
 FINEST_S: Final = 0.05
@@ -46,7 +66,8 @@ FINEST_S: Final = 0.05
 @dataclass(frozen=True)
 class Fluid:
     """What the flows came to. ``lost`` of ``finish`` people; waits in seconds; ``load``: busiest
-    minute by station; ``latency``: (p50, p95, p99) of each step, from the intended start.
+    minute by station; ``latency``: (p50, p95, p99) of each step, from the intended start. ``calls``
+    for help, each counted once, and those of them that were never ``unanswered`` by an agent.
     """
 
     people: float
@@ -57,6 +78,8 @@ class Fluid:
     success: dict[str, float]
     answered: dict[str, tuple[Flow, Flow]]  # step -> (latency s, how many), by cell
     attempts: float
+    calls: float = 0.0
+    unanswered: float = 0.0
 
     @property
     def lost(self) -> float:
@@ -110,6 +133,7 @@ def fluid_of(question: Question) -> Fluid:
         upto=np.cumsum(capacity[REGISTRY]),
         mail=_mail_cells(question, cell_s),
         tails=_tails(question, steps, capacity, cell_s),
+        **_calling(question, costs, cell_s, cells),
     )
     _arrive(found, question, demand, cell_s, delays[0])
     flow(found)
@@ -132,6 +156,7 @@ def _arrive(
 def _steps(question: Question, costs: Costs, cell_s: float) -> Flow:
     inline = question.deployment.identity_check == "inline"
     shared = float(question.deployment.shared_core)
+    declined, opens = declined_at(question), looks_from_s(question) or 0.0
     rows = []
     for number, step in enumerate(question.scenario.journey.steps):
         checks = costs.checks[number] * (2 if inline else 1)
@@ -145,26 +170,35 @@ def _steps(question: Question, costs: Costs, cell_s: float) -> Flow:
             latency / cell_s, patience.timeout_s / cell_s, patience.mail_s / cell_s,
             1.0 - step.drop_out, float(needs_mail(step)), step.polls, patience.attempts,
             question.deployment.mail_loss if step.mail != "none" else 0.0,
+            math.ceil(opens / cell_s) if step.name == LOOKED_UP_BY else 0.0, declined[number],
         ))  # fmt: skip
     return np.asarray(rows, dtype=np.float64)
+
+
+def _calling(question: Question, costs: Costs, cell_s: float, cells: int) -> dict[str, Any]:
+    """Who calls, when, and what that takes of the service where no agents answer."""
+    support, call = question.scenario.journey.support, np.zeros(3)
+    delays = np.zeros(LENGTHS, dtype=np.int64)
+    if support:
+        shared = float(question.deployment.shared_core)
+        if calls_as_request(question):
+            call[:2] = costs.loop[-1] + shared * costs.database[-1], costs.database[-1]
+        call[2] = support.share
+        delays = _lengths(support.call, question, cell_s)
+    return {"calls": np.zeros((TRIES, cells)), "call": call, "call_delays": delays}
 
 
 def _lengths(step: JourneyStep, question: Question, cell_s: float) -> NDArray[np.int64]:
     """Cells that a pause takes, LENGTHS equally likely ones."""
     factor = question.bending.pauses / question.bending.speed / cell_s
-    middle = (np.arange(LENGTHS) + 0.5) / LENGTHS
-    knots = np.asarray(step.pause.knots_s)
-    at = np.interp(middle, np.linspace(0, 1, len(knots)), knots) if len(knots) > 1 else knots[0]
-    return np.rint(np.broadcast_to(at, LENGTHS) * factor).astype(np.int64)
+    return np.rint(equally_likely(step.pause, LENGTHS) * factor).astype(np.int64)
 
 
 def _mail_cells(question: Question, cell_s: float) -> NDArray[np.int64]:
     """Cells from the outbox to the inbox, LENGTHS equally likely ones, far apart of the pauses."""
-    knots = np.asarray(mail_way(question.model, question.deployment).knots_s)
-    middle = (np.arange(LENGTHS) + 0.5) / LENGTHS
-    at = np.interp(middle, np.linspace(0, 1, len(knots)), knots) if len(knots) > 1 else knots[0]
+    at = equally_likely(mail_way(question.model, question.deployment), LENGTHS)
     # Long pauses meet short mails as often as long ones: 7 and 16 have no common factor.
-    mixed = np.broadcast_to(at, LENGTHS)[(np.arange(LENGTHS) * 7) % LENGTHS]
+    mixed = at[(np.arange(LENGTHS) * 7) % LENGTHS]
     return np.maximum(1, np.rint(mixed / cell_s)).astype(np.int64)
 
 
@@ -268,19 +302,41 @@ def _read(
         if steps[number, CHECKS] == 2:
             waits = waits + found.wait[REGISTRY]
         answered[name] = ((waits + steps[number, BASE]) * cell_s, found.done[number])
-    mistyped = question.scenario.people.mistyped
     longest = {
         # Only what came there waited.
         name: float((found.wait[row] * (found.work[row] > 1e-9)).max()) * cell_s
         for row, name in enumerate(STATIONS)
     }
+    calls = float(found.calls[0].sum())
+    unanswered, waited_s = phoned(question, found.calls, cell_s)
+    if has_call_centre(question):
+        longest["call_centre"] = waited_s
     return Fluid(
         people=demand.people,
         finish=demand.finish,
-        finished=float(found.done[-1].sum()) * (1.0 - mistyped),
+        finished=_finished(question, found, steps),
         longest_wait_s=longest,
         load=load,
         success=success,
         answered=answered,
         attempts=float(found.first.sum() + found.again.sum() + found.polls.sum()),
+        calls=calls,
+        unanswered=unanswered,
     )
+
+
+def _finished(question: Question, found: Flows, steps: Flow) -> float:
+    """People who are through, or wait for a draw beyond the record: they have done all they can."""
+    names, cells = question.scenario.journey.step_names, found.first.shape[1]
+    last, stay = len(names) - 1, 1.0
+    for number, opens in enumerate(steps[:, OPENS]):
+        if opens >= cells:
+            last, stay = number - 1, float(steps[number, STAYS])
+            break
+    through = float(found.done[last].sum()) * stay * (1.0 - float(steps[last, DECLINED]))
+    # Where no step of the journey asks who they are, the mistyped are told apart by nobody.
+    return through if steps[:, DECLINED].any() else through * _typed(question)
+
+
+def _typed(question: Question) -> float:
+    return 1.0 - question.scenario.people.mistyped

@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workload.durations import SECOND_NS
 
 #: (hour of the day, agents from then on), in order of the hours.
@@ -60,6 +63,12 @@ def offsets_ns(shifts: Shifts, speed: float) -> list[int]:
 def first_change(offsets: Sequence[int], clock_ns: int) -> int:
     """Number of the first change after the run begins, at ``clock_ns`` after midnight."""
     return sum(offset <= clock_ns for offset in offsets)
+
+
+def agents_at(shifts: Shifts, hours: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Agents that are there so many hours after a midnight."""
+    begins, agents = zip(*shifts, strict=True)
+    return np.asarray(agents, dtype=np.float64)[np.searchsorted(begins, hours % DAY_H, "right") - 1]
 
 
 def mean_agents(shifts: Shifts, clock_h: float, speed: float, seconds: float) -> float:
