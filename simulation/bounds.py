@@ -222,8 +222,8 @@ def _looks(question: Question, demand: Demand, costs: Costs) -> Looks | None:
     flow = np.diff(cumulative(step.pause, factor, cell_s, cells), prepend=0.0) * demand.waiting
     peak, at = _peak(flow, cell_s)
     deployment = question.deployment
-    workers = deployment.replicas * deployment.workers
-    loops = min(workers, deployment.replicas * deployment.cores)
+    workers = deployment.most_replicas * deployment.workers
+    loops = min(workers, deployment.most_replicas * deployment.cores)
     shared = costs.database[number] if deployment.shared_core else 0.0
     loads = {
         "event_loop": (costs.loop[number] + shared) / loops,
@@ -251,8 +251,8 @@ def _offers(
     first = demand.asked
     attempts = first.sum(axis=0)
     checks, mails = costs.checks @ first, costs.mails @ first
-    workers = deployment.replicas * deployment.workers
-    loops = min(workers, deployment.replicas * deployment.cores)
+    workers = deployment.most_replicas * deployment.workers
+    loops = min(workers, deployment.most_replicas * deployment.cores)
     latency = (deployment.registry_latency or model.registry).mean_s
     decisions = checks.sum() * model.decision_s * deployment.speed
     cores = loops if deployment.shared_core else deployment.database_cores

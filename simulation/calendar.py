@@ -87,7 +87,7 @@ def pop(heap: Any, size: int) -> None:
 def put(c: Calendar, time: int, code: int, ref: int) -> None:
     """Put an event on the calendar; TIGHT is set where room gets scarce."""
     kind = code >> at.KIND_SHIFT
-    if kind >= at.TIMEOUT:
+    if at.TIMEOUT <= kind <= at.NO_MAIL_YET:
         step = (code >> at.STEP_SHIFT) & at.STEP_MASK
         ring = 2 * step + kind - at.TIMEOUT
         put_on_ring(c, ring, time, code, ref)

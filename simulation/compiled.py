@@ -26,6 +26,7 @@ from simulation import (
     lines,
     photos,
     places,
+    replicas,
     slices,
     stations,
     upstream,
@@ -58,7 +59,7 @@ from workload.arrivals import Arrivals
 from workload.visit import GOES_ON, advance, begin, failure, mail_needed, pause_begins
 
 SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
-                 call_centre, visits, carried, kernel)  # fmt: skip
+                 call_centre, visits, carried, replicas, kernel)  # fmt: skip
 settle((workload.draws, workload.visit, calendar, *SHARED, sys.modules[__name__]))
 
 

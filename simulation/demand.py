@@ -267,6 +267,6 @@ def costs_of(question: Question, rows: float = 1.0) -> Costs:
 def rows_a_flush(question: Question, writes_per_s: float) -> float:
     """How many rows share a flush at this rate: those that gather while the lanes are busy."""
     model, deployment = question.model, question.deployment
-    a_worker = writes_per_s / (deployment.replicas * deployment.workers)
+    a_worker = writes_per_s / (deployment.most_replicas * deployment.workers)
     took = model.commit.mean_s + model.write_base_s * deployment.speed
     return float(np.clip(a_worker * took / deployment.lanes, 1.0, deployment.batch_rows))

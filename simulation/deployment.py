@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from simulation.scaling import Scaling, faults_of, read_scaling
 from simulation.shifts import Shifts, read_agents
 from workload.durations import Duration, constant, duration_from
 from workload.errors import Fault, InputError
@@ -39,7 +40,8 @@ class RegistryWindow:
 class Deployment:
     """``workers`` and ``cores`` count per replica; ``shared_core``: the database, the worker
     process and the service run on the same cores; ``generator``: measured through a load
-    generator that shares the twins' core. ``room_per_s``: people that the waiting room lets in.
+    generator that shares the twins' core. ``scaling``: replicas that come and go; a run begins
+    with ``replicas`` of them. ``room_per_s``: people that the waiting room lets in.
     ``photo_mbit_per_s``: the photo store's line, 0 for no limit. ``agents`` of the call
     centre take the calls of those whose step failed (a scenario's ``support``); with none of them a
     call is the service's request alone. ``agent_shifts``: agents by hour of the day, ``agents`` is
@@ -77,12 +79,19 @@ class Deployment:
     network_s: float = 0.0
     speed: float = 1.0
     prices: Mapping[str, float] = field(default_factory=dict)
+    scaling: Scaling | None = None
+
+    @property
+    def most_replicas(self) -> int:
+        """As many as there are at most at any time."""
+        return self.scaling.slots(self.replicas) if self.scaling else self.replicas
 
     def to_json(self) -> dict[str, Any]:
         """All settings, durations as knots."""
         raw = asdict(self)
         for key in ("registry_latency", "mail_delay", "call_length", "call_patience"):
             raw[key] = list(raw[key]["knots_s"]) if raw[key] else None
+        raw["scaling"] = self.scaling.to_json() if self.scaling else None
         return raw
 
 
@@ -124,9 +133,16 @@ def with_settings(deployment: Deployment, settings: Sequence[str]) -> Deployment
             faults.append(Fault("--set", setting, "write key=value, for example registry_slots=13"))
             continue
         try:
-            table[key.strip()] = tomllib.loads(f"v = {value}")["v"]
+            found = tomllib.loads(f"v = {value}")["v"]
         except tomllib.TOMLDecodeError:
-            table[key.strip()] = value
+            found = value
+        *above, last = key.strip().split(".", 1)
+        within = table.setdefault(above[0], {}) if above else table
+        if isinstance(within, dict):
+            within[last] = found
+        else:
+            remedy = f"set {above[0]} once: as a whole, or by its keys"
+            faults.append(Fault("--set", setting, remedy))
     reader = Reader(table, "--set", faults)
     changed = _read(reader, deployment)
     reader.done(also=[f.name for f in fields(Deployment)])
@@ -167,8 +183,12 @@ def _read(reader: Reader, base: Deployment | None = None) -> Deployment:
         found["registry_latency"] = reader.take("registry_latency", duration_from)
     prices = reader.child("prices")
     if prices.table:
-        found["prices"] = {key: prices.take(key, some, 0.0) or 0.0 for key in prices.table}
-    return replace(base, **{key: value for key, value in found.items() if value is not None})
+        taken = {key: prices.take(key, some, 0.0) or 0.0 for key in prices.table}
+        found["prices"] = {**base.prices, **taken}
+    scaling = read_scaling(reader, base.scaling)
+    changed = replace(base, **{key: value for key, value in found.items() if value is not None})
+    reader.faults += faults_of(scaling, changed.replicas, shared_core=changed.shared_core)
+    return replace(changed, scaling=scaling)
 
 
 def _windows(reader: Reader) -> tuple[RegistryWindow, ...]:

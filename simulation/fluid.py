@@ -225,8 +225,8 @@ def _pauses_between(question: Question, cell_s: float) -> tuple[NDArray[np.int64
 def _capacity(question: Question, cell_s: float, cells: int) -> Flow:
     """Server-seconds of loops and database, checks and mails that a cell of time has room for."""
     model, deployment = question.model, question.deployment
-    workers = deployment.replicas * deployment.workers
-    loops = min(workers, deployment.replicas * deployment.cores)
+    workers = deployment.most_replicas * deployment.workers
+    loops = min(workers, deployment.most_replicas * deployment.cores)
     latency = (deployment.registry_latency or model.registry).mean_s
     registry = _pace(deployment.registry_slots, latency, deployment.registry_quota_per_s)
     mail = deployment.mail_connections / model.mail.mean_s if model.mail.mean_s else 1e12

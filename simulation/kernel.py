@@ -15,6 +15,16 @@ from simulation.call_centre import call_done, patience_over, shift_changes
 from simulation.cores import core_done, enqueue_slice, pass_core_on
 from simulation.layout import World, code_of, post
 from simulation.places import drop_job
+from simulation.replicas import (
+    REPLICA_READY,
+    SCALING_LOOKS,
+    SCALING_STEP,
+    leave_replica,
+    look_at_load,
+    reach_replica,
+    replicas_are_ready,
+    step_is_due,
+)
 from simulation.slices import OVERLOADED
 from simulation.stations import (
     connection_returned,
@@ -50,6 +60,7 @@ READ_TIMEOUT: Final = 6  # as in workload.visit.Outcome
 
 def request_arrives(w: World, now: int, job: int) -> None:
     """A request reaches its worker."""
+    reach_replica(w, job)
     enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.BEFORE_AWAIT)
 
 
@@ -73,6 +84,7 @@ def slice_ends(w: World, now: int, job: int) -> None:
     elif phase in (at.ON_CHECK, at.ON_MAIL):
         drop_job(w, job)
     else:
+        leave_replica(w, now, job)
         reply(w, now + w.cells[at.C_SHED_DELAY], job)
 
 
@@ -143,6 +155,7 @@ def query_ends(w: World, now: int, job: int) -> None:
 def answer(w: World, now: int, job: int) -> None:
     """A request that was let in is done."""
     w.loops[w.jobs[job + at.J_LOOP] + at.L_INSIDE] -= 1
+    leave_replica(w, now, job)
     reply(w, now, job)
 
 
@@ -214,7 +227,8 @@ def handle_call(w: World, now: int, kind: int, ref: int) -> None:
 
 def handle_outside(w: World, now: int, kind: int, job: int) -> None:
     """Events of the outside world; ``job``: a check, mail, photo or call, a window of time, the
-    number of a change of shift, or the visit whose visitor has talked to an agent.
+    number of a change of shift or of a planned step, or the visit whose visitor has talked to an
+    agent.
     """
     if kind == at.CHECK_DUE:
         check_due(w, now, job)
@@ -238,3 +252,15 @@ def handle_outside(w: World, now: int, kind: int, job: int) -> None:
         registry_changes(w, now, job)
     elif kind == at.MAIL_ARRIVES:
         mail_arrives(w, now, job)
+    else:
+        handle_scaling(w, now, kind, job)
+
+
+def handle_scaling(w: World, now: int, kind: int, number: int) -> None:
+    """Replicas come and go; ``number`` of a planned step."""
+    if kind == SCALING_STEP:
+        step_is_due(w, now, number)
+    elif kind == REPLICA_READY:
+        replicas_are_ready(w, now)
+    elif kind == SCALING_LOOKS:
+        look_at_load(w, now)

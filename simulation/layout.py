@@ -36,6 +36,7 @@ class World(NamedTuple):
     declined: MutableSequence[int]  # correct noes by step and time cell
     ends: MutableSequence[int]  # END cells a visitor: what became of everybody
     rows: MutableSequence[int]  # ROW cells an attempt, when a trace is wanted
+    scaling: MutableSequence[int]  # replicas that come and go, as `replicas` has them
     followed: MutableSequence[int]  # who came to and left a state's lines, by time cell (FOLLOWED)
 
 

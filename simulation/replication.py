@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simulation import layout as at
 from simulation.deployment import Deployment
+from simulation.scaled import Scaled, scaled_of
 from simulation.service import ServiceModel
 from simulation.shifts import mean_agents
 from simulation.world import Order
@@ -86,6 +87,7 @@ class Replication:
     drawn: NDArray[np.int64] | None = None
     wakeups: int = 0  # of the service's event loops
     flushes: int = 0  # of the write batchers
+    scaled: Scaled | None = None  # None where the deployment does not scale
 
     @property
     def collapsed(self) -> bool:
@@ -131,6 +133,7 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
         clock_h=(scenario.opens_h + bending.window_s[0] / 3600) % 24,
         speed=bending.speed,
         wave_closes_s=_closes_s(scenario, bending),
+        from_s=bending.window_s[0],
     )
     began = time.perf_counter()
     world = _engine(question.engine)(order).run(arrivals, progress)
@@ -179,6 +182,7 @@ def _fold(
         drawn=drawn(seed, joined, draw.seats) if draw else None,
         wakeups=_wakeups(world),
         flushes=int(world.cells[at.C_FLUSHES]),
+        scaled=scaled_of(world, order.horizon_s),
     )
 
 
@@ -279,6 +283,7 @@ def _checkpoints(
 def _stations(order: Order, world: at.World) -> dict[str, dict[str, float]]:
     """Figures of every station that had something to do, or always has (the service's own)."""
     found: dict[str, dict[str, float]] = {}
+    scaled = scaled_of(world, order.horizon_s)
     for number, name in enumerate(at.STATIONS):
         row = [int(v) for v in world.stations[number * at.STATION : (number + 1) * at.STATION]]
         served = row[at.S_SERVED]
@@ -287,7 +292,9 @@ def _stations(order: Order, world: at.World) -> dict[str, dict[str, float]]:
         drained_h = math.inf if row[at.S_LENGTH] else row[at.S_DRAINED] / 3600e9
         found[name] = {
             "served": served,
-            "utilisation": _utilisation(order, name, served, row[at.S_BUSY] / 1e9, drained_h),
+            "utilisation": _utilisation(
+                order, name, served, row[at.S_BUSY] / 1e9, drained_h, scaled
+            ),
             "peak_queue": row[at.S_PEAK],
             "mean_wait_s": row[at.S_WAITED] / served / 1e9 if served else 0.0,
             "longest_wait_s": row[at.S_LONGEST] / 1e9,
@@ -300,7 +307,9 @@ def _stations(order: Order, world: at.World) -> dict[str, dict[str, float]]:
 NOT_EVERYWHERE: Final = ("generator", "photo_store", "waiting_room", "call_centre")
 
 
-def _utilisation(order: Order, name: str, served: int, busy_s: float, drained_h: float) -> float:
+def _utilisation(
+    order: Order, name: str, served: int, busy_s: float, drained_h: float, scaled: Scaled | None
+) -> float:
     """Busy share of a station's capacity, from the opening until its queue was last empty.
 
     Where a rate is what limits it (the registry's quota, the waiting room), the share of that rate.
@@ -309,12 +318,13 @@ def _utilisation(order: Order, name: str, served: int, busy_s: float, drained_h:
     active_s = min(drained_h * 3600, order.horizon_s)
     if not active_s:
         return 0.0
-    workers = deployment.replicas * deployment.workers
+    replicas = scaled.mean_ready(active_s) if scaled else deployment.replicas
+    workers = replicas * deployment.workers
     agents = float(deployment.agents)
     if deployment.agent_shifts:
         agents = mean_agents(deployment.agent_shifts, order.clock_h, order.speed, active_s)
     servers: dict[str, float] = {
-        "event_loop": min(workers, deployment.replicas * deployment.cores),
+        "event_loop": min(workers, replicas * deployment.cores),
         "write_batcher": workers * deployment.lanes,
         "connection_pool": workers * deployment.pool,
         "database": deployment.database_cores,

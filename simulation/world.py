@@ -9,6 +9,8 @@ from typing import Final
 from simulation import layout as at
 from simulation.call_centre import announce_shift
 from simulation.deployment import Deployment, RegistryWindow
+from simulation.replicas import begin_scaling
+from simulation.scaling import Start, faults_of
 from simulation.service import ServiceModel
 from simulation.shifts import day_ns, first_change, offsets_ns
 from simulation.state import Carried
@@ -48,6 +50,7 @@ class Order:
     clock_h: float = 0.0  # the hour of the day at time 0, on the scenario's clock
     speed: float = 1.0  # how much faster than real that clock runs
     wave_closes_s: float = 0.0  # seconds of run time, where the journey has a draw
+    from_s: float = 0.0  # seconds after the opening at time 0
     carried: Carried | None = None  # who stands in a line at time 0
 
 
@@ -69,7 +72,8 @@ class _Tables:
 def build_world(order: Order, places: int = 0) -> at.World:
     """A World of Python lists at time 0, with room for ``places`` visits and jobs.
 
-    InputError for a journey that events can't name: more steps or attempts than their codes hold.
+    InputError for a journey that events can't name: more steps or attempts than their codes hold;
+    and for a scaling that can't be.
     """
     _check_journey(order.journey)
     tables = _Tables()
@@ -109,13 +113,29 @@ def build_world(order: Order, places: int = 0) -> at.World:
         declined=[0] * (steps * time_cells),
         ends=[0] * (order.people * at.END),
         rows=[],
+        scaling=_scaling(order),
         followed=[0] * (at.FOLLOWED * time_cells if order.carried else 0),
     )
     _announce_windows(order, world)
     if order.deployment.agent_shifts:
         _begin_shift(order, world)
+    if world.scaling:
+        begin_scaling(world)
     add_places(world, max(places, 2 * cells[at.C_MOST_OUT]))
     return world
+
+
+def _scaling(order: Order) -> list[int]:
+    deployment = order.deployment
+    if deployment.scaling is None:
+        return []
+    cores = min(deployment.workers, deployment.cores)
+    start = Start(deployment.scaling, deployment.replicas, cores, order.horizon_s, order.from_s,
+                  order.speed)  # fmt: skip
+    faults = faults_of(deployment.scaling, deployment.replicas, shared_core=deployment.shared_core)
+    if faults:
+        raise InputError(f"deployment {deployment.name}", faults)
+    return start.cells()
 
 
 def _check_journey(journey: Journey) -> None:
@@ -220,6 +240,7 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_MOST_OUT: 2 * deployment.batch_rows
         + (deployment.registry_slots + 2 * windows if windows else 0)
         + (deployment.agents if deployment.agent_shifts else 0)
+        + (len(deployment.scaling.planned) if deployment.scaling else 0)
         + 64,
         **_service_cells(order.model, deployment, tables),
         **_upstream_cells(order.model, deployment, tables),
@@ -247,7 +268,7 @@ def _service_cells(model: ServiceModel, deployment: Deployment, tables: _Tables)
         at.C_RECEIVE: _ns(model.receive_s * cpu),
         at.C_WAKE: _ns(model.wake_s * cpu),
         at.C_GENERATOR_WAKE: _ns(model.generator_wake_s * cpu),
-        at.C_WORKERS: deployment.replicas * deployment.workers,
+        at.C_WORKERS: deployment.most_replicas * deployment.workers,
         at.C_LANES: deployment.lanes,
         at.C_BATCH: deployment.batch_rows,
         at.C_FLUSH_BASE: _ns(model.flush_base_s * cpu),
@@ -330,8 +351,8 @@ def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], li
     generator's. Loops: the service's workers, then the generator's, then the worker process's
     where it shares a core.
     """
-    workers = deployment.replicas * deployment.workers
-    service = min(workers, deployment.replicas * deployment.cores)
+    workers = deployment.most_replicas * deployment.workers
+    service = min(workers, deployment.most_replicas * deployment.cores)
     count = service
     if deployment.shared_core:
         cells[at.C_DB_FIRST], cells[at.C_DB_CORES], cells[at.C_WORKER_CORE] = 0, service, 0

@@ -362,6 +362,7 @@ COMPARED: Final = (
     "declined",
     "stations",
     "followed",
+    "scaling",
 )
 
 

@@ -13,10 +13,12 @@ from simulation import layout as at
 from simulation.compiled import CompiledEngine
 from simulation.driver import Call, SimpyEngine
 from simulation.world import Order
+from tests.simulation.scaling_situations import SCALING
 from tests.simulation.situations import SITUATIONS, Situation, differences, history_of, remains
 from workload.laws import broken
 
-BY_NAME = {situation.name: situation for situation in SITUATIONS}
+EVERY = (*SITUATIONS, *SCALING)
+BY_NAME = {situation.name: situation for situation in EVERY}
 each = pytest.mark.parametrize("name", BY_NAME)
 
 
@@ -64,6 +66,8 @@ AT_FULL_LENGTH = (
     "the registry goes out by ticks, checks inline", "photos through a narrow line and a generator",
     "photos by ticks", "a waiting room", "a waiting room by ticks, left early by the record",
     "a call centre for those who fail", "a call centre by ticks",
+    "scales by its load, overloaded, and sheds", "scales by plan while photos are on their way",
+    "scales by load and plan by ticks, ready in the instant that it looks",
 )  # fmt: skip
 
 
@@ -77,7 +81,7 @@ def test_both_engines_leave_the_same_world_behind_at_twenty_thousand(name: str) 
     assert differences(readable, compiled) == []
 
 
-@pytest.mark.parametrize("name", [s.name for s in SITUATIONS if s.ties])
+@pytest.mark.parametrize("name", [s.name for s in EVERY if s.ties])
 def test_many_events_happen_in_one_instant(name: str) -> None:
     """Where ties are the point, at least a tenth of the events share their instant."""
     happened = run_both(name, 1_000)[0].happened

@@ -11,6 +11,7 @@ import pytest
 
 from harness import CHECKOUT
 from simulation import layout as at
+from simulation import replicas
 from simulation.world import build_world
 from tests.simulation.situations import PATIENT, Situation, journey
 from workload.errors import InputError
@@ -42,9 +43,11 @@ def test_every_cell_and_field_has_a_place_of_its_own() -> None:
     sizes = {
              "C_": at.CELLS, "V_": at.VISIT, "J_": at.JOB, "K_": at.CORE, "L_": at.LOOP,
              "S_": at.STATION, "R_": at.ROUTE, "W_": at.WINDOW, "E_": at.END, "T_": at.TALLY,
+             "G_": replicas.HEAD, "P_": replicas.REPLICA,
     }  # fmt: skip
+    names = {**vars(at), **vars(replicas)}
     for prefix, size in sizes.items():
-        places = [value for name, value in vars(at).items() if name.startswith(prefix)]
+        places = [value for name, value in names.items() if name.startswith(prefix)]
         assert len(places) == len(set(places)), prefix
         assert max(places) < size, prefix
 
