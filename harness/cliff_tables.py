@@ -7,9 +7,12 @@ from typing import Any
 from harness.progress import progress
 from harness.projecting import Asked, fits_at_once, workers
 from harness.tables import Column, say, share, show
+from harness.trust_tables import show_trust, widened_text
 from harness.walk import Options, named
 from simulation.cliff import Axis, CliffMap, Edge, Point, find_cliff, read_axis
 from simulation.screen import Clock
+from simulation.search import SETTINGS
+from simulation.trust import Trust, trust_of
 from workload.errors import Fault, InputError
 
 MOST_POINTS = 2_000
@@ -69,10 +72,11 @@ def cliff_json(asked: Asked, found: CliffMap) -> dict[str, Any]:
         "bending": asdict(question.bending),
         "model": str(asked.model_file),
         "seed": question.scenario.seed,
+        "trust": trust_of(question).to_json(),
     }
 
 
-def show_cliff(found: CliffMap) -> None:
+def show_cliff(asked: Asked, found: CliffMap) -> None:
     """Collapses of the replications at every point, and below what it says."""
     over, beside = found.over, found.beside
     columns = [Column(beside.name if beside else ""), *(Column(f"{x:g}") for x in over.values)]
@@ -86,6 +90,18 @@ def show_cliff(found: CliffMap) -> None:
     )
     show(f"Collapse over {over.name}", columns, rows, caption)
     say("", *(f"{sentence}." for sentence in sentences(found)))
+    trust = trust_of(asked.question)
+    say(*(text for edge in found.edges if (text := _edge_text(found, edge, trust))))
+    show_trust(trust)
+
+
+def _edge_text(found: CliffMap, edge: Edge, trust: Trust) -> str:
+    """Where the edge may lie by the model's error; '' where it is of patience, not of capacity."""
+    capacities = {"demand", *(one.name for one in SETTINGS)}
+    if edge.at is None or edge.safe is None or found.over.name not in capacities:
+        return ""
+    low, high = sorted((edge.at, edge.safe))
+    return widened_text(trust, f"  The model's error puts the edge of {found.over.name}", low, high)
 
 
 def cell(point: Point) -> str:

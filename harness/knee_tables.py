@@ -10,8 +10,10 @@ from harness.knee import SCHEMA_NAME, Knee, find_knee
 from harness.progress import progress
 from harness.projecting import Asked, bytes_needed, fits_at_once, workers
 from harness.tables import Column, say, share, show, three_digits
+from harness.trust_tables import show_trust, widened_text
 from harness.walk import MOST_PEOPLE, named
 from simulation.projection import Question
+from simulation.trust import Trust, at_demand, trust_of
 
 #: A search doubles the demand at most so often.
 HIGHEST = 2.0**12
@@ -47,9 +49,17 @@ def own_rate(asked: Asked) -> float:
     return people / question.window_length_s
 
 
+def trust_of_knee(asked: Asked, found: Knee) -> Trust:
+    """At the demand of the knee; of the scenario's own where the search met no end."""
+    factor = found.median if 0 < found.median < math.inf else 1.0
+    return trust_of(at_demand(asked.question, factor))
+
+
 def knee_json(asked: Asked, found: Knee) -> dict[str, Any]:
     """`surge/knee/1`; null where the search met no end."""
     rate = own_rate(asked)
+    trust = trust_of_knee(asked, found)
+    low, high = trust.widened(found.low * rate, found.high * rate)
 
     def plain(value: float) -> float | None:
         return value if math.isfinite(value) else None
@@ -65,6 +75,8 @@ def knee_json(asked: Asked, found: Knee) -> dict[str, Any]:
         "knee_per_s": plain(found.median * rate),
         "low_per_s": plain(found.low * rate),
         "high_per_s": plain(found.high * rate),
+        "widened": {"low_per_s": plain(low), "high_per_s": plain(high)},
+        "trust": trust.to_json(),
         "confidence": found.confidence,
         "limiting": list(found.limiting),
         "seeds": [
@@ -92,6 +104,10 @@ def show_knee(asked: Asked, found: Knee) -> None:
         f"{share(found.confidence)}); the scenario brings {_rate(rate)}.",
         f"Breaks first: {'; '.join(found.limiting) or 'nothing, as far as was looked'}.",
     )
+    trust = trust_of_knee(asked, found)
+    words = "The model's error widens that to"
+    say(widened_text(trust, words, found.low * rate, found.high * rate, " visitors a second"))
+    show_trust(trust)
 
 
 def _rate(value: float) -> str:

@@ -4,20 +4,19 @@ import argparse
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from harness.progress import progress
 from harness.projecting import Asked, fits_at_once, workers
 from harness.tables import Column, count, say, share, show, show_verdicts, span, three_digits
+from harness.trust_tables import show_trust, widened_text
 from harness.walk import Options, named
 from simulation.bounds import Bounds
 from simulation.plan import Plan, find_plan
 from simulation.screen import Clock
 from simulation.search import SETTINGS
 from simulation.sensitivity import Sensitivity
-from workload.agreement import SCHEMA_NAME as AGREEMENT
-from workload.manifest import read_json
+from simulation.trust import Trust, trust_of
 from workload.objective import Verdict
 
 MOST_CONFIRMATIONS = 10_000
@@ -49,14 +48,14 @@ def plan_json(asked: Asked, found: Plan, verdicts: Sequence[Verdict]) -> dict[st
         "bending": asdict(asked.question.bending),
         "model": str(asked.model_file),
         "objectives": [verdict.to_json() for verdict in verdicts],
-        "agreement": agreement_beside(asked.model_file),
+        "agreement": asked.question.model.agreement,
+        "trust": trust_of_plan(found).to_json(),
     }
 
 
-def agreement_beside(model_file: Path) -> dict[str, Any] | None:
-    """The agreement that lies beside the model, as `surge verify` leaves it; None without one."""
-    path = model_file.parent / "agreement.json"
-    return read_json(path, AGREEMENT) if path.is_file() else None
+def trust_of_plan(found: Plan) -> Trust:
+    """Of what confirmed it."""
+    return trust_of(found.confirmed.question, found.confirmed.replications)
 
 
 def show_plan(
@@ -72,7 +71,10 @@ def show_plan(
         show_sensitivity(found.sensitivity)
     elif asked_to_screen:
         say("", "No time was left to screen what matters most: give a longer --max-wall.")
-    say(*_said(asked, found))
+    trust = trust_of_plan(found)
+    say(*_said(found, trust))
+    show_trust(trust, verdicts)
+    say(*_how(asked, found))
 
 
 def show_settings(found: Plan) -> None:
@@ -154,7 +156,7 @@ def show_sensitivity(found: Sensitivity) -> None:
     show("What matters most", columns, rows, caption)
 
 
-def _said(asked: Asked, found: Plan) -> Iterator[str]:
+def _said(found: Plan, trust: Trust) -> Iterator[str]:
     yield ""
     yield f"Bottleneck: {found.bounds.bottleneck.sentence}."
     done, collapses = len(found.confirmed.replications), found.confirmed.collapses
@@ -174,10 +176,16 @@ def _said(asked: Asked, found: Plan) -> Iterator[str]:
             f"Cliff: {cliff.setting} collapses at {cliff.at:.4g} by the fluid model, {away:.4g} "
             f"({share(away / cliff.chosen)}) below the plan; chance makes it collapse earlier."
         )
+        yield widened_text(trust, "  The model's error puts it", cliff.at, cliff.at)
     if cliff.demand is not None:
         yield f"An objective breaks above {cliff.demand:.2f} times the demand (screened)."
+        yield widened_text(trust, "  The model's error puts it", cliff.demand, cliff.demand)
     for warning in found.warnings:
         yield f"Simulation and bound disagree: {warning}."
+
+
+def _how(asked: Asked, found: Plan) -> Iterator[str]:
+    done = len(found.confirmed.replications)
     yield (
         f"{found.screened} deployments screened, {found.simulated} replications simulated in "
         f"{span(found.wall_s)}; model {asked.model_file}"

@@ -19,7 +19,9 @@ from simulation.deployment import Deployment, load_deployment, with_settings
 from simulation.projection import Projection, Question, project
 from simulation.screen import Clock, unstable_words
 from simulation.service import ServiceModel, read_model
+from workload.agreement import SCHEMA_NAME as AGREEMENT
 from workload.errors import Fault, InputError, InvalidRunError
+from workload.manifest import read_json
 from workload.objective import Verdict, judge
 
 #: A model that the project ships, measured on one named machine.
@@ -75,7 +77,21 @@ def find_model(given: Path | None) -> tuple[Path, ServiceModel]:
             raise InputError("options", [Fault("--model", None, remedy)])
         say("no --model given: the shipped reference model is used, measured on another machine")
         given = REFERENCE
-    return given, read_model(given)
+    return given, with_agreement_beside(read_model(given), given)
+
+
+def with_agreement_beside(model: ServiceModel, file: Path) -> ServiceModel:
+    """A model that carries no agreement takes that of ``agreement.json`` beside its file.
+
+    Only where that is about the same runs: another model's check says nothing of this one.
+    """
+    beside = file.parent / "agreement.json"
+    if model.agreement is not None or not beside.is_file():
+        return model
+    found = read_json(beside, AGREEMENT)
+    if not found.get("calibrated_on") or found["calibrated_on"] != model.fitted.get("runs"):
+        return model
+    return replace(model, agreement={"schema": AGREEMENT, **found})
 
 
 def find_deployment(name: str, pairs: list[str]) -> Deployment:

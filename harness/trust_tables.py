@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.agreement_tables import signed
-from harness.tables import Column, say, show, span
+from harness.tables import Column, say, show, span, three_digits
 from simulation.intervals import CONFIDENCE, Interval
 from simulation.trust import NEVER, Beyond, Trust
 from workload.agreement import Basis
@@ -116,3 +116,13 @@ def _interval_for(trust: Trust, objective: Objective) -> Interval | None:
     if objective.kind != "latency":
         return None
     return trust.interval(objective.subject, f"p{objective.quantile * 100:g}_s")
+
+
+def widened_text(trust: Trust, words: str, low: float, high: float, unit: str = "") -> str:
+    """A rate or capacity with the model's error: ``words`` between … and …; why where it can't."""
+    least, most = trust.widened(low, high)
+    if math.isfinite(most) and least > 0:
+        middle = f"between {three_digits(least)} and {three_digits(most)}{unit}"
+        return f"{words} {middle} ({CONFIDENCE:.0%}, one measured saturation)."
+    why = NEVER if trust.agreement is None else "saturation was not measured when it was checked"
+    return f"{words} nobody knows where: {why}."

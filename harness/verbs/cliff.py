@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     asked = read_question(arguments)
     found = cliff_with_progress(asked, arguments)
-    show_cliff(found)
+    show_cliff(asked, found)
     if arguments.output:
         from harness.cliff_picture import draw_cliff
 
