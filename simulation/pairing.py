@@ -163,7 +163,7 @@ def difference_of(name: str, first: Sequence[float], second: Sequence[float]) ->
 
 def _figures(one: Replication) -> dict[str, float]:
     """Of one replication: the share lost, latencies (s) and waits (s)."""
-    found = {"lost": one.lost / one.people if one.people else 0.0}
+    found = {"lost": one.lost_share}
     for step in one.summary.steps:
         for p in (50, 95, 99):
             found[f"p{p} {step.name}"] = step.latency.quantile(p / 100)

@@ -142,12 +142,27 @@ class Projection:
             "uncalibrated": list(question.model.uncalibrated()),
             "checkpoints": self.checkpoints(),
             "steps": {name: self.step(name) for name in question.scenario.journey.names},
+            "state": self._state(),
             "draw": self._draw(),
             "attack": {one.name: self.step(one.name) for one in first.summary.attack},
             "stations": {name: self.station(name) for name in first.stations},
             "modes": self._modes(),
             "bottleneck": self.bottleneck,
+            "over_time": over_time(
+                self.replications, question.scenario.journey.names, self.bottleneck
+            ),
             "agreement": question.model.agreement if self.agreement is None else self.agreement,
+        }
+
+    def _state(self) -> dict[str, Any] | None:
+        """What it went on from, and when which line of it is drained; None without a state."""
+        state = self.question.state
+        if state is None:
+            return None
+        return {
+            **state.to_json(),
+            "opens_h": self.question.scenario.opens_h,
+            "lines": drains([one.lines for one in self.replications], state.at_s),
         }
 
     def _draw(self) -> dict[str, Any] | None:
@@ -155,7 +170,7 @@ class Projection:
         draw = self.question.scenario.journey.draw
         if draw is None:
             return None
-        drawn = [0 if one.drawn is None else len(one.drawn) for one in self.replications]
+        drawn = [min(draw.seats, one.joined) for one in self.replications]
         return {
             "joined": float(np.mean([one.joined for one in self.replications])),
             "seats": draw.seats,
@@ -171,7 +186,7 @@ class Projection:
         for mode, collapsed in (("collapsed", True), ("clean", False)):
             held = tuple(one for one in self.replications if one.collapsed is collapsed)
             group = replace(self, replications=held)
-            lost = [one.lost / one.people for one in held]
+            lost = [one.lost_share for one in held]
             found[mode] = {
                 "replications": len(held),
                 "lost": {"least": min(lost), "mean": float(np.mean(lost)), "most": max(lost)},

@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from simulation import layout as at
 from simulation.deployment import Deployment
+from simulation.drain import Line, lines_of
 from simulation.scaled import Scaled, scaled_of
 from simulation.service import ServiceModel
 from simulation.shifts import mean_agents
+from simulation.state import STEP_OF, Carried, State
 from simulation.world import Order
 from workload.arrivals import Arrivals
 from workload.coming import Coming, coming
@@ -43,7 +45,8 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the model. ``horizon_s``: None is last arrival + 24 h.
+    """What is asked of the model. ``horizon_s``: None is last arrival + 24 h. ``state``: who stands
+    in which line when the window begins.
 
     Steps that the model does not know have a cost by analogy; InputError where one has none.
     """
@@ -56,6 +59,7 @@ class Question:
     replications: int = 1
     trace: bool = False
     horizon_s: float | None = None
+    state: State | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", self.model.reaching(self.scenario.journey.names))
@@ -71,7 +75,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Replication:
-    """One seed. ``stations``: station -> figures; ``lost`` and ``people`` decide on collapse."""
+    """One seed. ``stations``: station -> figures. ``people`` came; ``carried`` stood in a ``lines``
+    already, and are lost as others are. ``lost`` of all of them decide on collapse.
+    """
 
     seed: int
     summary: Summary
@@ -88,10 +94,19 @@ class Replication:
     wakeups: int = 0  # of the service's event loops
     flushes: int = 0  # of the write batchers
     scaled: Scaled | None = None  # None where the deployment does not scale
+    carried: int = 0
+    lines: tuple[Line, ...] = ()
+    #: How many wait at a station at the end of each of the summary's cells.
+    depths: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    @property
+    def lost_share(self) -> float:
+        """Of all who came or were there; 0 where nobody was."""
+        return self.lost / max(1, self.people + self.carried)
 
     @property
     def collapsed(self) -> bool:
-        return self.people > 0 and self.lost > COLLAPSE * self.people
+        return self.lost > COLLAPSE * (self.people + self.carried)
 
 
 def arrivals_of(question: Question, seed: int) -> tuple[Arrivals, float]:
@@ -104,7 +119,8 @@ def _coming(question: Question, seed: int) -> Coming:
     scenario, bending = question.scenario, question.bending
     if bending.population is not None:
         scenario = scenario.with_population(bending.population)
-    return coming(scenario, seed, bending)
+    carried = question.state.total if question.state else 0
+    return coming(scenario, seed, bending, carried)
 
 
 def _last_s(people: Arrivals) -> float:
@@ -134,11 +150,17 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
         speed=bending.speed,
         wave_closes_s=_closes_s(scenario, bending),
         from_s=bending.window_s[0],
+        carried=_carried(question, who),
     )
     began = time.perf_counter()
     world = _engine(question.engine)(order).run(arrivals, progress)
     wall_s = time.perf_counter() - began
     return _fold(question, order, world, people, seed, wall_s)
+
+
+def _carried(question: Question, who: Coming) -> Carried | None:
+    state = question.state
+    return state.carried(who.first_attacker - who.carried) if state else None
 
 
 def _closes_s(scenario: Scenario, bending: Bending) -> float:
@@ -159,17 +181,23 @@ def _engine(name: str) -> Any:
 def _fold(
     question: Question, order: Order, world: at.World, people: Arrivals, seed: int, wall_s: float
 ) -> Replication:
-    ends = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[people.index]
+    carried, index = order.carried, people.index
+    if carried:
+        index = np.append(index, np.arange(carried.first, carried.first + carried.total))
+    ends = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[index]
     endings = ends[:, at.E_LAST] & 255
     ideal = finishes_ideally(question.scenario, order, people)
+    if carried:
+        ideal = np.append(ideal, _carried_finish_ideally(question.scenario, order, carried))
     waits = (ends[:, at.E_LAST] & at.ENDED_AWAITING_DRAW) != 0
     lost = int((ideal & (endings != Ending.FINISHED) & ~waits).sum())
-    joined = people.index[(ends[:, at.E_LAST] & at.ENDED_JOINED) != 0]
+    joined = index[(ends[:, at.E_LAST] & at.ENDED_JOINED) != 0]
+    before = question.state.done.get("joined", 0) if question.state else 0
     draw = question.scenario.journey.draw
     tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
     return Replication(
         seed=seed,
-        summary=_summary(question.scenario, order, world, len(people), endings),
+        summary=_summary(question, order, world, len(index), endings),
         stations=_stations(order, world),
         people=len(people),
         lost=lost,
@@ -178,12 +206,20 @@ def _fold(
         wall_s=wall_s,
         digest=hashlib.sha256(ends.astype("<i8").tobytes()).hexdigest(),
         history=_history(order, world) if question.trace else None,
-        joined=len(joined),
+        joined=before + len(joined),
         drawn=drawn(seed, joined, draw.seats) if draw else None,
         wakeups=_wakeups(world),
         flushes=int(world.cells[at.C_FLUSHES]),
         scaled=scaled_of(world, order.horizon_s),
+        carried=len(index) - len(people),
+        lines=lines_of(order, world),
+        depths=_depths(world),
     )
+
+
+def _depths(world: at.World) -> dict[str, NDArray[np.int64]]:
+    table = np.asarray(world.lengths, dtype=np.int64).reshape(at.STATION_COUNT, -1)
+    return {name: row.copy() for name, row in zip(at.STATIONS, table, strict=True)}
 
 
 def _wakeups(world: at.World) -> int:
@@ -191,16 +227,35 @@ def _wakeups(world: at.World) -> int:
     return sum(int(world.loops[loop * at.LOOP + at.L_WAKEUPS]) for loop in loops)
 
 
-def finishes_ideally(scenario: Scenario, order: Order, people: Arrivals) -> NDArray[np.bool_]:
+def _carried_finish_ideally(
+    scenario: Scenario, order: Order, carried: Carried
+) -> NDArray[np.bool_]:
+    """`finishes_ideally` of those who stand in a line: from the step on that they are before; of
+    who calls for help nobody, because a step of theirs has failed.
+    """
+    names, first, found = scenario.journey.step_names, carried.first, []
+    for (step, _), count in zip(STEP_OF.values(), carried.counts, strict=False):
+        there = np.arange(first, first + count)
+        begun = names.index(step) if count else 0
+        people = Arrivals(there, np.zeros_like(there))
+        found.append(finishes_ideally(scenario, order, people, begun))
+        first += count
+    return np.concatenate([*found, np.zeros(carried.counts[at.CALLS], dtype=bool)])
+
+
+def finishes_ideally(
+    scenario: Scenario, order: Order, people: Arrivals, begun: int = -1
+) -> NDArray[np.bool_]:
     """Who would finish by the horizon if every station were infinitely large.
 
     Nobody who drops out or mistypes, nor who comes so late that pauses alone take longer. Whom a
-    draw beyond the horizon makes wait has done all that they can.
+    draw beyond the horizon makes wait has done all that they can. ``begun``: the step that they
+    are before when they come; its pause is over, and who would have left before it has left.
     """
     seed, who = order.seed, people.index
     stays = draws(seed, who, 0, 0, MISTYPE) >= threshold(scenario.people.mistyped)
     for number, step in enumerate(scenario.journey.steps):
-        if number and step.drop_out:
+        if number > max(begun, 0) and step.drop_out:
             stays &= draws(seed, who, number, 0, DROP_OUT) >= threshold(step.drop_out)
     tables = np.asarray(order.itinerary.pauses, dtype=np.int64).reshape(-1, KNOTS)
     tables = tables[: len(scenario.journey.steps)]
@@ -212,6 +267,8 @@ def finishes_ideally(scenario: Scenario, order: Order, people: Arrivals) -> NDAr
     for number, table in enumerate(tables):
         if begins[number] >= horizon_ns:
             break
+        if number <= begun:
+            continue
         paused_ns = quantiles(table, draws(seed, who[late], number, 0, PAUSE))
         now_ns = np.maximum(now_ns, begins[number]) + paused_ns
     stays[late] = now_ns <= horizon_ns
@@ -226,7 +283,7 @@ def _history(order: Order, world: at.World) -> History:
 
 
 def _summary(
-    scenario: Scenario, order: Order, world: at.World, visits: int, endings: NDArray[np.int64]
+    question: Question, order: Order, world: at.World, visits: int, endings: NDArray[np.int64]
 ) -> Summary:
     cells = int(world.cells[at.C_TIME_CELLS])
     tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
@@ -258,24 +315,27 @@ def _summary(
             )
         )
     names = {e.name.lower(): int((endings == e).sum()) for e in Ending}
-    points = _checkpoints(scenario, order, np.cumsum(achieved, axis=1))
+    points = _checkpoints(question, order, np.cumsum(achieved, axis=1))
     first = order.itinerary.attack
     mine, attack = tuple(steps[:first]), tuple(steps[first:])
     return Summary(order.horizon_s, order.cell_s, mine, visits, names, points, attack)
 
 
 def _checkpoints(
-    scenario: Scenario, order: Order, accepted: NDArray[np.int64]
+    question: Question, order: Order, accepted: NDArray[np.int64]
 ) -> dict[float, dict[str, int]]:
+    """Cumulative counts by hour of the campaign; after a state, of the columns that it knows."""
     found: dict[float, dict[str, int]] = {}
-    names = order.journey.names
-    for hour in scenario.checkpoints_h:
-        cell = round(hour * 3600 / order.cell_s) - 1
-        if cell >= 0 and hour * 3600 <= order.horizon_s:
+    names, state = order.journey.names, question.state
+    done = state.done if state else dict.fromkeys(CHECKPOINT_STEPS, 0)
+    for hour in question.scenario.checkpoints_h:
+        since_s = hour * 3600 - (state.at_s if state else 0.0)
+        cell = round(since_s / order.cell_s) - 1
+        if cell >= 0 and since_s <= order.horizon_s:
             found[hour] = {
-                column: int(accepted[names.index(step), cell])
+                column: done[column] + int(accepted[names.index(step), cell])
                 for column, step in CHECKPOINT_STEPS.items()
-                if step in names
+                if step in names and column in done
             }
     return found
 
