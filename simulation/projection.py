@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats
 
+from simulation.drain import drains
 from simulation.replication import (
     AFTERMATH_S,
     COLLAPSE,
