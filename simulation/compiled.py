@@ -22,6 +22,7 @@ from simulation import (
     call_centre,
     carried,
     cores,
+    depths,
     kernel,
     lines,
     photos,
@@ -51,6 +52,7 @@ from simulation.calendar import (
 )
 from simulation.carried import carry_over, is_carried
 from simulation.compilation import callable_from_machine_code, machine_code, settle
+from simulation.depths import look
 from simulation.kernel import handle
 from simulation.places import open_visit
 from simulation.visits import attempt, close_visit, pause, record
@@ -59,7 +61,7 @@ from workload.arrivals import Arrivals
 from workload.visit import GOES_ON, advance, begin, failure, mail_needed, pause_begins
 
 SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
-                 call_centre, visits, carried, replicas, kernel)  # fmt: skip
+                 call_centre, visits, carried, depths, replicas, kernel)  # fmt: skip
 settle((workload.draws, workload.visit, calendar, *SHARED, sys.modules[__name__]))
 
 
@@ -193,7 +195,10 @@ def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
         if arrives:
             now = when[come]
         if now >= horizon:
+            look(w, at.THE_END)
             return DONE
+        if now >= w.cells[at.C_LOOK_AT]:
+            look(w, now)
         if arrives:
             c.state[COME] = come + 1
             _arrive(w, now, who[come])

@@ -16,6 +16,7 @@ from simpy.events import Event
 
 from simulation import layout as at
 from simulation.carried import carry_over, is_carried
+from simulation.depths import look
 from simulation.kernel import handle
 from simulation.places import open_visit
 from simulation.visits import attempt, close_visit, pause, record
@@ -59,6 +60,7 @@ class SimpyEngine:
             self.env.run(until=horizon * piece // pieces)
             if progress:
                 progress(piece / pieces)
+        look(self.world, at.THE_END)
         return self.world
 
     def _doors(self, arrivals: Arrivals) -> Generator[Event, Any, None]:
@@ -67,6 +69,7 @@ class SimpyEngine:
             self.env.process(self._visit(who))
 
     def _arrival(self, _: Event) -> None:
+        look(self.world, int(self.env.now))
         self.world.cells[at.C_EVENTS] += 1
         self._make_room()
 
@@ -124,12 +127,14 @@ class SimpyEngine:
         if at.kind_of(code) == at.WAKE:
 
             def wake(_: Event) -> None:
+                look(world, when)
                 world.cells[at.C_EVENTS] += 1
                 self._hears[ref].succeed()
 
             return wake
 
         def happen(_: Event) -> None:
+            look(world, when)
             self._make_room()
             handle(world, when, code, ref)
             if world.cells[at.C_OUT]:

@@ -12,6 +12,7 @@ from collections.abc import MutableSequence, Sequence
 from typing import Final, NamedTuple
 
 NONE: Final = -1
+THE_END: Final = 1 << 62  # later than anything
 
 
 class World(NamedTuple):
@@ -38,6 +39,7 @@ class World(NamedTuple):
     rows: MutableSequence[int]  # ROW cells an attempt, when a trace is wanted
     scaling: MutableSequence[int]  # replicas that come and go, as `replicas` has them
     followed: MutableSequence[int]  # who came to and left a state's lines, by time cell (FOLLOWED)
+    lengths: MutableSequence[int]  # how many wait at the end of a time cell, by station
 
 
 # ---- single numbers ------------------------------------------------------------------------------
@@ -140,7 +142,9 @@ C_DRAINED_CHECKS: Final = 98  # when a line first was empty, NONE: not yet
 C_DRAINED_MAILS: Final = 99
 C_DRAINED_CALLS: Final = 100
 C_FOLLOWS: Final = 101  # 1: lines are followed
-CELLS: Final = 102
+C_LOOKS: Final = 102  # time cells whose line lengths are kept, and when the next one ends
+C_LOOK_AT: Final = 103
+CELLS: Final = 104
 
 # ---- a visit -------------------------------------------------------------------------------------
 V_WHO: Final = 0
@@ -276,6 +280,7 @@ STATIONS: Final = (
     "waiting_room",
     "call_centre",
 )
+STATION_COUNT: Final = len(STATIONS)
 
 # ---- lines that a state names, followed over time ------------------------------------------------
 CHECKS: Final = 0

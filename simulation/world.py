@@ -115,6 +115,7 @@ def build_world(order: Order, places: int = 0) -> at.World:
         rows=[],
         scaling=_scaling(order),
         followed=[0] * (at.FOLLOWED * time_cells if order.carried else 0),
+        lengths=[0] * (at.STATION_COUNT * time_cells),
     )
     _announce_windows(order, world)
     if order.deployment.agent_shifts:
@@ -234,6 +235,7 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_TRACE: int(order.trace),
         at.C_BUCKETS: BUCKETS,
         at.C_CELL_NS: _ns(order.cell_s),
+        at.C_LOOK_AT: _ns(order.cell_s),
         at.C_HORIZON: _ns(order.horizon_s),
         # A flush causes a mail and a check for each of its rows, a registry that comes back a call
         # for each of its slots, a shift that begins one of each agent; other events cause a few.

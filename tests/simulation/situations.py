@@ -363,6 +363,7 @@ COMPARED: Final = (
     "stations",
     "followed",
     "scaling",
+    "lengths",
 )
 
 
