@@ -149,9 +149,6 @@ class Projection:
             "stations": {name: self.station(name) for name in first.stations},
             "modes": self._modes(),
             "bottleneck": self.bottleneck,
-            "over_time": over_time(
-                self.replications, question.scenario.journey.names, self.bottleneck
-            ),
             "agreement": question.model.agreement if self.agreement is None else self.agreement,
         }
 
