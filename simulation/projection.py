@@ -19,6 +19,7 @@ import numpy as np
 from scipy import stats
 
 from simulation.drain import drains
+from simulation.over_time import over_time
 from simulation.replication import (
     AFTERMATH_S,
     COLLAPSE,
@@ -149,6 +150,9 @@ class Projection:
             "stations": {name: self.station(name) for name in first.stations},
             "modes": self._modes(),
             "bottleneck": self.bottleneck,
+            "over_time": over_time(
+                self.replications, question.scenario.journey.names, self.bottleneck
+            ),
             "agreement": question.model.agreement if self.agreement is None else self.agreement,
         }
 
