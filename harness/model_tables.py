@@ -64,6 +64,7 @@ def costs(model: ServiceModel) -> Iterator[list[str]]:
         ("registry_client", "processor of the worker, a check", model.check_cpu_s),
         ("mail_sender", "an SMTP transaction", model.mail.mean_s),
         ("mail_sender", "processor of the worker, a mail", model.mail_cpu_s),
+        ("photo_store", "an upload, beside its requests", model.photo.mean_s),
         ("generator", "a request", model.send_s + model.receive_s),
         ("twins", "a check", model.twin_check_s),
         ("twins", "a mail", model.twin_mail_s),

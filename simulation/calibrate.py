@@ -27,6 +27,7 @@ from simulation.evidence import (
     shape_of,
     windows,
 )
+from simulation.photo_fit import fit_photo
 from simulation.service import ServiceModel, StepCost
 from workload.durations import Duration, constant
 from workload.errors import Fault, RecordError
@@ -116,7 +117,8 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
             background,
         ),
     )
-    return replace(model, commit=_commit(quiet, model))
+    photo, photo_kb = fit_photo(held)
+    return replace(model, commit=_commit(quiet, model), photo=photo, photo_kb=photo_kb)
 
 
 def _same_system(runs: Sequence[Run]) -> None:

@@ -12,6 +12,8 @@ from harness.stack import Stack
 from loadtests.campaign import CampaignPlan, run_campaign
 from loadtests.photo import Camera
 from loadtests.protocol import ReferenceProtocol
+from simulation.evidence import read_run, windows
+from simulation.photo_fit import fit_photo
 from tests.loadtests.drive import TO_THE_CHECK, visits
 from workload.facts import MeasuredFacts
 from workload.history import History, read_history
@@ -22,15 +24,20 @@ from workload.population import Population, Visitor
 from workload.telemetry import read_telemetry
 from workload.visit import Ending, Outcome
 
+#: What the photo store is told to take for a photo.
+PHOTO_S = 0.06
+
 
 @pytest.mark.slow
 def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
     """Every accepted write is one row; who mistyped is declined; every process was scraped.
 
-    A call for help is taken once, however often it is repeated.
+    A call for help is taken once, however often it is repeated. What a photo takes, and its size,
+    are learned from the counters of the store.
     """
     scenario = visits(25, 4, STEPS[:-1])
     with Stack() as stack:
+        tell(f"{stack.photos}/settings", {"latency": [PHOTO_S]})
         plan = CampaignPlan(
             scenario, stack.service, tmp_path / "run", drain_s=10.0, admin_token=stack.admin_token
         )
@@ -60,6 +67,10 @@ def test_visitors_and_service_agree_on_what_happened(tmp_path: Path) -> None:
     }
     assert {i for i, row in rows.items() if row["joined"]} == accepted["join_wave"]
     assert accepted["check_result"] == accepted["await_identity"]
+    photo, photo_kb = fit_photo(windows([read_run(result.run_dir)]))
+    sizes = [row["photo_bytes"] for row in ledger if row["photo_bytes"]]
+    assert PHOTO_S < photo.mean_s < PHOTO_S + 0.02
+    assert photo_kb == pytest.approx(np.mean(sizes) / 1000, rel=0.1)
     telemetry = read_telemetry(result.run_dir)
     outside = {"registry", "mailbox", "photos"}
     assert telemetry.sources() == {"generator", "service", "worker"} | outside
@@ -97,6 +108,14 @@ def test_whose_step_failed_calls_and_the_service_writes_it_down(tmp_path: Path) 
     assert step is not None
     assert (step.declined, step.failed, step.open) == (len(declined), 0, 0)
     assert result.summary.endings["turned_away"] == len(declined)
+
+
+def tell(url: str, settings: dict[str, Any]) -> None:
+    """Change the settings of a twin."""
+    body, headers = json.dumps(settings).encode(), {"Content-Type": "application/json"}
+    asked = Request(url, body, headers, method="PUT")  # noqa: S310 - ours
+    with urlopen(asked, timeout=5) as answer:  # noqa: S310 - ours
+        assert answer.status == 200
 
 
 def list_of_calls(target: str, token: str) -> list[dict[str, Any]]:
