@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.progress import progress
-from harness.projecting import Asked, fits_at_once, workers
+from harness.projecting import MOST_AT_ONCE, Asked, workers
 from harness.tables import Column, say, share, show
 from harness.trust_tables import show_trust, widened_text
 from harness.walk import Options, named
@@ -33,7 +33,7 @@ def cliff_with_progress(asked: Asked, arguments: argparse.Namespace) -> CliffMap
     points = len(over.values) * (len(beside.values) if beside else 1)
     with (
         progress(f"mapping {points} points of {question.scenario.name}") as report,
-        workers("threads", max(2, points), fits_at_once(question)) as pool,
+        workers(arguments.executor, question, MOST_AT_ONCE, clock) as pool,
     ):
         return find_cliff(question, over, beside, clock, report, pool)
 

@@ -9,12 +9,14 @@ their median without any assumption on their distribution (order statistics of a
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from scipy.stats import binom
 
+from simulation.executors import given
 from simulation.projection import Projection, Question, replicate
+from simulation.screen import Clock
 from workload.errors import Fault, InputError
 from workload.objective import Answer, Objective, judge
 
@@ -56,25 +58,26 @@ class Knee:
 
 
 def find_knee(
-    question: Question, highest: float, tell: Tell, executor: Executor | None = None
+    question: Question,
+    highest: float,
+    tell: Tell,
+    executor: Executor | None = None,
+    clock: Clock | None = None,
 ) -> Knee:
     """The knee over ``question.replications`` seeds; InputError where nothing can be judged.
 
-    ``highest``: the factor of the demand above which it does not look.
+    ``highest``: the factor of the demand above which it does not look; ``clock``: when to stop.
     """
     check_objectives(question)
     first = question.scenario.seed
     seeds = range(first, first + question.replications)
-    pool = executor or ThreadPoolExecutor(max_workers=2)
-    try:
-        futures = [pool.submit(seed_knee, question, seed, highest) for seed in seeds]
+    watch = clock or Clock(math.inf)
+    with given(executor) as pool:
+        futures = [pool.submit(seed_knee, question, seed, highest, watch) for seed in seeds]
         found = []
         for number, future in enumerate(futures, 1):
             found.append(future.result())
             tell(number / len(futures))
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
     factors = sorted(one.factor for one in found)
     low, high, confidence = median_interval(factors)
     middle = (factors[(len(factors) - 1) // 2] + factors[len(factors) // 2]) / 2
@@ -95,24 +98,24 @@ def check_objectives(question: Question) -> None:
         raise InputError(f"scenario {question.scenario.name}", faults)
 
 
-def seed_knee(question: Question, seed: int, highest: float) -> SeedKnee:
+def seed_knee(question: Question, seed: int, highest: float, clock: Clock) -> SeedKnee:
     """Bisect one seed, in proportion, from the scenario's own demand."""
     people = question.bending.population or question.scenario.curve.population
 
     def broken_at(factor: float) -> tuple[str, ...]:
         bending = replace(question.bending, population=people * factor)
-        return broken(replace(question, bending=bending, replications=1), seed)
+        return broken(replace(question, bending=bending, replications=1), seed, clock)
 
     return SeedKnee(seed, *bisect(broken_at, highest))
 
 
-def broken(question: Question, seed: int) -> tuple[str, ...]:
+def broken(question: Question, seed: int, clock: Clock) -> tuple[str, ...]:
     """Objectives that one replication misses.
 
     What it can't judge (too few visits for a percentile) it does not miss. A probability of
     collapse is missed when this one collapses.
     """
-    one = replicate(question, seed)
+    one = replicate(question, seed, clock.check)
     facts = Projection(question, (one,))
 
     def missed(objective: Objective) -> bool:

@@ -13,6 +13,7 @@ from harness.tables import Column, say, share, show, three_digits
 from harness.trust_tables import show_trust, widened_text
 from harness.walk import MOST_PEOPLE, named
 from simulation.projection import Question
+from simulation.screen import Clock
 from simulation.trust import Trust, at_demand, trust_of
 
 #: A search doubles the demand at most so often.
@@ -25,11 +26,12 @@ def knee_with_progress(question: Question, executor: str) -> Knee:
     people = question.bending.population or question.scenario.curve.population
     room = psutil.virtual_memory().available / bytes_needed(question) / (at_once + 1)
     highest = max(1.0, min(HIGHEST, MOST_PEOPLE / people, room))
+    clock = Clock(math.inf)
     with (
         progress(f"looking for the knee of {question.scenario.name}") as report,
-        workers(executor, question.replications, at_once) as pool,
+        workers(executor, question, question.replications, clock) as pool,
     ):
-        return find_knee(question, highest, lambda done: report(done, ""), pool)
+        return find_knee(question, highest, lambda done: report(done, ""), pool, clock)
 
 
 def exit_code_of(found: Knee) -> int:

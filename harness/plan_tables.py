@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.progress import progress
-from harness.projecting import Asked, fits_at_once, workers
+from harness.projecting import MOST_AT_ONCE, Asked, workers
 from harness.tables import Column, count, say, share, show, show_verdicts, span, three_digits
 from harness.trust_tables import show_trust, widened_text
 from harness.walk import Options, named
@@ -34,7 +34,7 @@ def plan_with_progress(asked: Asked, arguments: argparse.Namespace) -> Plan:
     question = asked.question
     with (
         progress(f"planning {question.scenario.name}") as report,
-        workers("threads", max(2, confirm), fits_at_once(question)) as pool,
+        workers(arguments.executor, question, MOST_AT_ONCE, clock) as pool,
     ):
         screening = arguments.screen is not None
         return find_plan(question, fixed, confirm, clock, report, pool, screening=screening)

@@ -1,10 +1,8 @@
 """From the options of `surge simulate` to a question, and from the question to its projection."""
 
 import argparse
-import multiprocessing
-import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +10,12 @@ from pathlib import Path
 import psutil
 
 from harness import CHECKOUT
+from harness.from_state import begun, refuse_bends
 from harness.progress import progress
 from harness.tables import say
 from harness.walk import Options, Walk, read_walk
 from simulation.deployment import Deployment, load_deployment, with_settings
+from simulation.executors import opened, read_workers
 from simulation.projection import Projection, Question, project
 from simulation.screen import Clock, unstable_words
 from simulation.service import ServiceModel, read_model
@@ -27,6 +27,8 @@ from workload.objective import Verdict, judge
 #: A model that the project ships, measured on one named machine.
 REFERENCE = CHECKOUT / "simulation" / "models" / "reference.json"
 MOST_REPLICATIONS = 1_000_000
+#: Where there is more to simulate than anybody has cores for.
+MOST_AT_ONCE = 1_000_000
 #: Memory of one replication, measured on whole waves: each arrival, and each person walked.
 BYTES_AN_ARRIVAL = 60
 BYTES_A_PERSON = 400
@@ -54,17 +56,23 @@ def read_question(arguments: argparse.Namespace) -> Asked:
         remedy = "a trace keeps one replication: leave it out, and choose the one by --seed"
         options.fault("replications", replications, remedy)
     horizon_s = options.span("horizon") if arguments.horizon is not None else None
+    if arguments.from_state:
+        refuse_bends(options)
     options.done()
     model_file, model = find_model(arguments.model)
+    deployment, state = find_deployment(arguments.deployment, arguments.pairs), None
+    if arguments.from_state:
+        walk, state = begun(arguments.from_state, walk, deployment)
     question = Question(
         scenario=walk.scenario,
         model=model,
-        deployment=find_deployment(arguments.deployment, arguments.pairs),
+        deployment=deployment,
         bending=walk.bending,
         engine=arguments.engine,
         replications=replications,
         trace=arguments.trace is not None,
         horizon_s=horizon_s,
+        state=state,
     )
     return Asked(question, walk, model_file, str(arguments.scenario), arguments.deployment)
 
@@ -102,14 +110,14 @@ def find_deployment(name: str, pairs: list[str]) -> Deployment:
 def project_with_progress(
     question: Question, executor: str = "threads", clock: Clock | None = None
 ) -> Projection:
-    """All replications, spread over this machine's cores; how far they are is shown.
+    """All replications, spread over those that --executor names; how far they are is shown.
 
     When the clock runs out, those that were done, which is said; InvalidRunError where none was,
     with the stations that are unstable and by how much.
     """
     with (
         progress(f"simulating {question.scenario.name}") as report,
-        workers(executor, question.replications, fits_at_once(question)) as pool,
+        workers(executor, question, question.replications, clock) as pool,
     ):
         try:
             check = clock.check if clock else None
@@ -138,6 +146,7 @@ def bytes_needed(question: Question) -> float:
     if bending.population is not None:
         scenario = scenario.with_population(bending.population)
     walked = float(scenario.curve.expected(*bending.window_s)) * bending.thin
+    walked += question.state.total if question.state else 0
     return scenario.curve.population * BYTES_AN_ARRIVAL + walked * BYTES_A_PERSON
 
 
@@ -170,19 +179,18 @@ def judged(projection: Projection) -> list[Verdict]:
 
 
 @contextmanager
-def workers(kind: str, wanted: int, at_once: int) -> Iterator[Executor | None]:
-    """Threads are enough for the compiled engine, which releases the lock; SimPy holds it."""
-    count = min(len(os.sched_getaffinity(0)), wanted, at_once)
-    if wanted == 1:
+def workers(
+    executor: str, question: Question, wanted: int, clock: Clock | None = None
+) -> Iterator[Executor | None]:
+    """Who simulates, by --executor; None for a single replication, which is simulated here.
+
+    As many at once as this machine has cores, and as fit into its memory; those of another machine
+    are that machine's affair. InputError for another name, InvalidRunError where a worker is lost.
+    """
+    asked = read_workers(executor)
+    at_once = wanted if asked.elsewhere else min(wanted, fits_at_once(question))
+    if wanted == 1 and asked.kind != "dask":
         yield None
         return
-    pool: Executor
-    if kind == "processes":
-        # Spawned: what forks may hold locks of threads that the child does not have.
-        pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
-    else:
-        pool = ThreadPoolExecutor(count)
-    try:
+    with opened(asked, at_once, clock.stop if clock else None) as pool:
         yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -17,3 +17,14 @@ def add_walk_options(parser: argparse.ArgumentParser, *, scenario: str | None = 
     add("--speed", metavar="S", default="1", help="arrivals and pauses divided by this (1)")
     add("--pauses", metavar="F", default="1", help="pauses, and nothing else, times this (1)")
     add("--population", metavar="N", help="rescale the curve to so many people")
+
+
+def add_executor_option(parser: argparse.ArgumentParser) -> None:
+    """Declare --executor, which simulation/executors.py reads."""
+    parser.add_argument(
+        "--executor",
+        metavar="WHO",
+        default="threads",
+        help="who simulates: threads, processes, dask (processes of a cluster on this machine) or "
+        "dask:tcp://HOST:PORT (the workers of that scheduler); the numbers are the same (threads)",
+    )

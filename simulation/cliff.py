@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
 
 from simulation.deployment import Deployment, with_settings
+from simulation.executors import given
 from simulation.projection import clopper_pearson
 from simulation.replication import Question, Replication
 from simulation.screen import Clock, replicate_in_time
@@ -35,6 +36,9 @@ PATIENCE: Final[dict[str, Callable[[Any], float]]] = {
 }
 DEMAND: Final = "demand"
 RANGE: Final = re.compile(r"^(-?[\d.]+?)\.\.(-?[\d.]+?)(?::([\d.]+))?$")
+Tell = Callable[[float, str], None]
+#: Values of the first axis and of the second, None where there is no second one.
+Place = tuple[float, float | None]
 REMEDY: Final = "write NAME=10..16, NAME=10..40:5 (steps of 5) or NAME=1,2,4"
 
 
@@ -208,22 +212,42 @@ def find_cliff(
     over: Axis,
     beside: Axis | None,
     clock: Clock,
-    tell: Callable[[float, str], None],
+    tell: Tell,
     executor: Executor | None = None,
 ) -> CliffMap:
     """Replicate at every point; InvalidRunError when it takes longer than the clock allows."""
-    pool = executor or ThreadPoolExecutor(max_workers=2)
     rows: tuple[float | None, ...] = beside.values if beside else (None,)
-    seeds = range(question.scenario.seed, question.scenario.seed + question.replications)
-    futures: dict[Future[Replication], tuple[float, float | None]] = {}
+    with given(executor) as pool:
+        runs = _replicated(_asked(question, over, beside, rows), clock, tell, pool)
+    points = tuple(_point(x, y, runs[x, y]) for y in rows for x in over.values)
+    edges = tuple(
+        edge_of([one for one in points if one.y == y], y, over.of(question)) for y in rows
+    )
+    return CliffMap(over, beside, points, edges)
+
+
+def _asked(
+    question: Question, over: Axis, beside: Axis | None, rows: Sequence[float | None]
+) -> dict[Place, Question]:
+    """The question at each point of the map."""
+    found: dict[Place, Question] = {}
+    for y in rows:
+        row = beside.applied(question, y) if beside and y is not None else question
+        found.update({(x, y): over.applied(row, x) for x in over.values})
+    return found
+
+
+def _replicated(
+    asked: Mapping[Place, Question], clock: Clock, tell: Tell, pool: Executor
+) -> dict[Place, list[Replication]]:
+    """Every seed at every point, in whatever order they come back."""
+    futures: dict[Future[Replication], Place] = {}
+    for place, question in asked.items():
+        first = question.scenario.seed
+        for seed in range(first, first + question.replications):
+            futures[pool.submit(replicate_in_time, question, seed, clock)] = place
+    runs: dict[Place, list[Replication]] = {}
     try:
-        for y in rows:
-            row = beside.applied(question, y) if beside and y is not None else question
-            for x in over.values:
-                asked = over.applied(row, x)
-                for seed in seeds:
-                    futures[pool.submit(replicate_in_time, asked, seed, clock)] = (x, y)
-        runs: dict[tuple[float, float | None], list[Replication]] = {}
         for number_done, future in enumerate(as_completed(futures), 1):
             runs.setdefault(futures[future], []).append(future.result())
             tell(number_done / len(futures), "")
@@ -231,14 +255,7 @@ def find_cliff(
         for future in futures:
             future.cancel()
         raise
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
-    points = tuple(_point(x, y, runs[x, y]) for y in rows for x in over.values)
-    edges = tuple(
-        edge_of([one for one in points if one.y == y], y, over.of(question)) for y in rows
-    )
-    return CliffMap(over, beside, points, edges)
+    return runs
 
 
 def _point(x: float, y: float | None, runs: Sequence[Replication]) -> Point:

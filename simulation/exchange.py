@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -174,24 +173,25 @@ def exchange_rates(
     # What the plan's own screen knows already is not asked again.
     own = replace(screen, clock=clock)
     worlds = [
-        (policy, Screen(policy.apply(screen.question), clock, whole=screen.is_whole))
+        (
+            policy,
+            Screen(policy.apply(screen.question), clock, whole=screen.is_whole, pool=screen.pool),
+        )
         for policy in policies_of(screen.question)
     ]
     found = []
-    # Two at a time: the compiled engine leaves the interpreter alone while it runs.
-    with ThreadPoolExecutor(max_workers=2) as two:
-        for number, setting in enumerate(searched, 1):
-            before = _in_time(own, chosen, setting, float(getattr(chosen, setting.name)))
-            if before is None or before[0] is None:
-                continue
-            start = before[0]
-            asked = [(other, chosen, setting, start) for _, other in worlds]
-            after = two.map(lambda each: _in_time(*each), asked)
-            price = chosen.prices.get(setting.price)
-            for (policy, _), value in zip(worlds, after, strict=True):
-                if value is not None:
-                    found.append(Exchange(policy.name, setting.name, start, value[0], price))
-            tell(number / len(searched))
+    for number, setting in enumerate(searched, 1):
+        before = _in_time(own, chosen, setting, float(getattr(chosen, setting.name)))
+        if before is None or before[0] is None:
+            continue
+        start = before[0]
+        asked = [(other, chosen, setting, start) for _, other in worlds]
+        after = own.several(lambda each: _in_time(*each), asked)
+        price = chosen.prices.get(setting.price)
+        for (policy, _), value in zip(worlds, after, strict=True):
+            if value is not None:
+                found.append(Exchange(policy.name, setting.name, start, value[0], price))
+        tell(number / len(searched))
     return tuple(found)
 
 

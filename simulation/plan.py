@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from simulation.bounds import Bounds, bounds_of, disagreements
 from simulation.deployment import Deployment
 from simulation.exchange import Exchange, exchange_rates
+from simulation.executors import given
 from simulation.fluid import fluid_of
 from simulation.projection import Projection
 from simulation.replication import Question, Replication
@@ -172,8 +173,16 @@ def find_plan(
     InputError where no deployment can meet the objectives, InvalidRunError where time ran out.
     """
     check_can_be_judged(question)
+    with given(executor) as pool:
+        screen = Screen(question, clock, pool=pool)
+        return _searched(screen, fixed, confirm, tell, screening=screening)
+
+
+def _searched(
+    screen: Screen, fixed: frozenset[str], confirm: int, tell: Tell, *, screening: bool
+) -> Plan:
+    question, clock = screen.question, screen.clock
     searched = settings_to_search(question.deployment, fixed)
-    screen = Screen(question, clock)
     ample = ample_deployment(question, searched)
     tell(0.0, "is it possible at all?")
     broken = screen.broken(ample)
@@ -182,7 +191,7 @@ def find_plan(
     least = _least_of_each(screen, ample, searched, tell)
     tell(0.25, "all of them together")
     chosen, is_least = enough(screen, with_values(ample, least), searched)
-    chosen, confirmed = _confirm(screen, chosen, searched, confirm, tell, executor)
+    chosen, confirmed = _confirm(screen, chosen, searched, confirm, tell)
     is_least = is_least and all(getattr(chosen, name) == value for name, value in least.items())
     tell(0.9, "what breaks next")
     bounds = bounds_of(screen.asked(chosen))
@@ -221,11 +230,10 @@ def _least_of_each(
 ) -> dict[str, float]:
     least: dict[str, float] = {}
     tell(0.02, "the least of each setting")
-    with ThreadPoolExecutor(max_workers=2) as two:
-        found = two.map(lambda setting: least_of(screen, ample, setting), searched)
-        for setting, value in zip(searched, found, strict=True):
-            least[setting.name] = value
-            tell(0.02 + 0.2 * len(least) / len(searched), f"{setting.name} {value:g}")
+    found = screen.several(lambda setting: least_of(screen, ample, setting), searched)
+    for setting, value in zip(searched, found, strict=True):
+        least[setting.name] = value
+        tell(0.02 + 0.2 * len(least) / len(searched), f"{setting.name} {value:g}")
     return least
 
 
@@ -240,45 +248,36 @@ def _binding_first(searched: tuple[Setting, ...], bounds: Bounds) -> list[Settin
 
 
 def _confirm(
-    screen: Screen,
-    chosen: Deployment,
-    searched: tuple[Setting, ...],
-    confirm: int,
-    tell: Tell,
-    executor: Executor | None,
+    screen: Screen, chosen: Deployment, searched: tuple[Setting, ...], confirm: int, tell: Tell
 ) -> tuple[Deployment, Projection]:
     """Replicated at full size; where that misses an objective, raised and tried again.
 
     When time runs out, with as many replications as were done (at least one).
     """
-    pool = executor or ThreadPoolExecutor(max_workers=2)
     objectives = screen.question.scenario.objectives
-    try:
-        while True:
-            asked = replace(screen.asked(chosen), replications=confirm)
-            # Two first: what misses at once need not be run so often.
-            runs = _replicate(asked, min(2, confirm), [], screen.clock, tell, pool)
+    while True:
+        asked = replace(screen.asked(chosen), replications=confirm)
+        # Two first: what misses at once need not be run so often.
+        runs = _replicate(screen, asked, min(2, confirm), [], tell)
+        broken = objectives_broken(objectives, asked, runs)
+        if not broken and len(runs) < confirm:
+            runs = _replicate(screen, asked, confirm, runs, tell)
             broken = objectives_broken(objectives, asked, runs)
-            if not broken and len(runs) < confirm:
-                runs = _replicate(asked, confirm, runs, screen.clock, tell, pool)
-                broken = objectives_broken(objectives, asked, runs)
-            if not broken or screen.clock.left_s < ASIDE_S:
-                return chosen, Projection(asked, tuple(runs))
-            chosen = raised(screen, chosen, broken, searched)
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
+        if not broken or screen.clock.left_s < ASIDE_S:
+            return chosen, Projection(asked, tuple(runs))
+        chosen = raised(screen, chosen, broken, searched)
 
 
 def _replicate(
-    asked: Question, upto: int, runs: list[Replication], clock: Clock, tell: Tell, pool: Executor
+    screen: Screen, asked: Question, upto: int, runs: list[Replication], tell: Tell
 ) -> list[Replication]:
     """The replications that were done, and those up to ``upto``, as far as time allows."""
-    stop = Clock(max(0.0, clock.left_s - ASIDE_S))
+    assert screen.pool is not None
+    stop = Clock(max(0.0, screen.clock.left_s - ASIDE_S))
     first = asked.scenario.seed
     found = {run.seed: run for run in runs}
     seeds = [seed for seed in range(first, first + upto) if seed not in found]
-    futures = [pool.submit(replicate_in_time, asked, seed, stop) for seed in seeds]
+    futures = [screen.pool.submit(replicate_in_time, asked, seed, stop) for seed in seeds]
     late = None
     for future in as_completed(futures):
         try:

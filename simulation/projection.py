@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Final
@@ -19,6 +19,7 @@ import numpy as np
 from scipy import stats
 
 from simulation.drain import drains
+from simulation.executors import given
 from simulation.over_time import over_time
 from simulation.replication import (
     AFTERMATH_S,
@@ -263,21 +264,20 @@ def project(
     """Simulate every replication (seeds ``seed``, ``seed + 1``, …) and fold them.
 
     The compiled engine releases the interpreter's lock: threads are enough. Any
-    `concurrent.futures.Executor` will do. ``check`` is called now and then within a replication;
-    when it raises InvalidRunError (time ran out), those that were done are folded, and the error
-    is passed on where there is none.
+    `concurrent.futures.Executor` will do; a single replication without one is simulated here.
+    ``check`` is called now and then within a replication; when it raises InvalidRunError (time ran
+    out), those that were done are folded, and the error is passed on where there is none.
     """
     first = question.scenario.seed
-    if question.replications == 1:
+    if question.replications == 1 and executor is None:
         watch = _both(check, progress) if check and progress else check or progress
         return Projection(question, (_watched(question, first, watch),))
-    pool = executor or ThreadPoolExecutor(max_workers=2)
-    try:
+    with given(executor) as pool:
         seeds = range(first, first + question.replications)
         futures = [pool.submit(_watched, question, seed, check) for seed in seeds]
         done, late = [], None
         for number, future in enumerate(futures, 1):
-            if future.cancelled():
+            if late and future.cancelled():
                 continue
             try:
                 done.append(future.result())
@@ -290,9 +290,6 @@ def project(
         if late and not done:
             raise late
         return Projection(question, tuple(done))
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
 
 
 def _watched(question: Question, seed: int, check: Progress | None) -> Replication:

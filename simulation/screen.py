@@ -9,15 +9,18 @@ have to confirm.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Final
+from threading import Lock
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from simulation.bounds import bounds_of
 from simulation.demand import demand_of
 from simulation.deployment import Deployment
+from simulation.executors import cores
 from simulation.fluid import Fluid, fluid_of
 from simulation.projection import Projection
 from simulation.replication import Question, Replication, replicate
@@ -33,13 +36,19 @@ CHANCE: Final = 0.01
 #: Seconds around the busiest minute that are simulated of a longer one.
 BEFORE_S: Final = 900.0
 AFTER_S: Final = 120.0
+#: Answers that are looked for at once, where others simulate: looking for one costs little.
+MANY: Final = 16
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 @dataclass
 class Clock:
     """Wall-clock seconds that something may take; `check` raises InvalidRunError beyond them.
 
-    ``remedy``: what would help beside more time.
+    ``remedy``: what would help beside more time. It can be sent to another process or machine,
+    where it goes on; the machines' clocks have to agree.
     """
 
     most_s: float
@@ -53,6 +62,18 @@ class Clock:
     @property
     def left_s(self) -> float:
         return self.most_s - self.spent_s
+
+    def stop(self) -> None:
+        """Nobody wants an answer any more: every thread learns it at its next look."""
+        self.most_s = min(self.most_s, 0.0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Monotonic time means nothing on another machine."""
+        return {**self.__dict__, "began": time.time() - self.spent_s}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.began = time.monotonic() - (time.time() - state["began"])
 
     def check(self, _: float = 0.0) -> None:
         """Takes the share that is done, so that it can stand for a progress callback."""
@@ -118,14 +139,17 @@ class Screen:
     """Answers for one question, by deployment and demand; every answer is given once.
 
     ``simulated``: how many replications it has run; ``screened``: how many answers it gave.
-    ``whole``: whether the wave is simulated from end to end; None: where it is short.
+    ``whole``: whether the wave is simulated from end to end; None: where it is short. ``pool``:
+    who simulates; None: whoever asks.
     """
 
     question: Question
     clock: Clock
     simulated: int = 0
     whole: bool | None = None
-    _known: dict[tuple[str, float], tuple[str, ...]] = field(default_factory=dict)
+    pool: Executor | None = None
+    _known: dict[tuple[str, float], Future[tuple[str, ...]]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def screened(self) -> int:
@@ -142,10 +166,39 @@ class Screen:
     def broken(self, deployment: Deployment, demand: float = 1.0) -> tuple[str, ...]:
         """Objectives that are missed at ``demand`` times the people; () is a candidate."""
         key = (repr(deployment), demand)
-        if key not in self._known:
+        with self._lock:
+            known = self._known.get(key)
+            mine: Future[tuple[str, ...]] = self._known.setdefault(key, Future())
+        if known is not None:
+            return known.result()
+        try:
             self.clock.check()
-            self._known[key] = self._judge(self.asked(deployment, demand))
-        return self._known[key]
+            mine.set_result(self._judge(self.asked(deployment, demand)))
+        except BaseException as error:
+            with self._lock:
+                del self._known[key]  # with more time there may be an answer
+            mine.set_exception(error)
+            raise
+        return mine.result()
+
+    def replicated(self, question: Question, seeds: Iterable[int]) -> list[Replication]:
+        """A replication of each seed, by the pool where there is one."""
+        if self.pool is None:
+            return [replicate_in_time(question, seed, self.clock) for seed in seeds]
+        runs = [self.pool.submit(replicate_in_time, question, seed, self.clock) for seed in seeds]
+        return [run.result() for run in runs]
+
+    def several(self, answer: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
+        """The answer for each, in their order; several are looked for at once.
+
+        In threads, which wait for the pool: what is looked for next hangs on what it answers.
+        """
+        with ThreadPoolExecutor(cores() if self.pool is None else MANY) as threads:
+            try:
+                yield from threads.map(answer, items)
+            except (KeyboardInterrupt, BrokenExecutor):
+                self.clock.stop()
+                raise
 
     def flows_break(self, deployment: Deployment, demand: float = 1.0) -> tuple[str, ...]:
         """Objectives that the fluid alone sees missed: a no is a no, a yes is none yet."""
@@ -168,15 +221,16 @@ class Screen:
             return found
         if self.is_whole:
             seeds = range(question.scenario.seed, question.scenario.seed + SEEDS)
-            runs = [replicate_in_time(question, seed, self.clock) for seed in seeds]
+            runs = self.replicated(question, seeds)
         else:
             here = [one for one in objectives if one.kind in ("latency", "success")]
             if not here:
                 return ()
             objectives = tuple(here)
             question = busiest_stretch(question)
-            runs = [replicate_in_time(question, question.scenario.seed, self.clock)]
-        self.simulated += len(runs)
+            runs = self.replicated(question, [question.scenario.seed])
+        with self._lock:
+            self.simulated += len(runs)
         return objectives_broken(objectives, question, runs)
 
 

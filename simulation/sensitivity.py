@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from simulation.fluid import fluid_of
 from simulation.morris import Effect, effects_of, trajectories
 from simulation.projection import Projection
 from simulation.replication import COLLAPSE, Question
-from simulation.screen import Screen, replicate_in_time
+from simulation.screen import Screen
 from simulation.search import QUEUES, Setting, with_values
 from workload.errors import InvalidRunError
 from workload.objective import Objective
@@ -142,14 +141,13 @@ def sensitivity_of(
             asked = factor.applied(asked, place)
         return _strains(screen, asked)
 
-    with ThreadPoolExecutor(max_workers=2) as two:
-        try:
-            for trajectory in points.tolist():
-                rows.append(list(two.map(answer, trajectory)))
-                tell(len(rows) / count)
-        except InvalidRunError:
-            if len(rows) < FEWEST:
-                return None
+    try:
+        for trajectory in points.tolist():
+            rows.append(list(screen.several(answer, trajectory)))
+            tell(len(rows) / count)
+    except InvalidRunError:
+        if len(rows) < FEWEST:
+            return None
     answers = np.asarray(rows)  # trajectory, point, objective
     texts = [one.text for one in question.scenario.objectives]
     effects = [effects_of(points[: len(rows)], answers[:, :, at]) for at in range(len(texts))]
@@ -180,7 +178,7 @@ def _strains(screen: Screen, question: Question) -> list[float]:
 
 def _simulated(screen: Screen, question: Question) -> Callable[[Objective], float]:
     """What an objective is about, in one replication; of a collapse the share that is lost."""
-    run = replicate_in_time(question, question.scenario.seed, screen.clock)
+    [run] = screen.replicated(question, [question.scenario.seed])
     facts = Projection(question, (run,))
 
     def read(objective: Objective) -> float:

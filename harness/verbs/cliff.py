@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from harness.verbs import Subparsers, declare
-from harness.walk_options import add_walk_options
+from harness.walk_options import add_executor_option, add_walk_options
 
 
 def add(subparsers: Subparsers) -> None:
@@ -32,6 +32,7 @@ def add(subparsers: Subparsers) -> None:
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
     add("--max-wall", metavar="SPAN", default="10m", help="wall-clock time that it may take (10m)")
     add("-o", "--output", metavar="FILE", type=Path, help="the map as a picture: .svg or .png")
+    add_executor_option(parser)
     add("--json", action="store_true", help="one JSON object on stdout (surge/cliff/1)")
     parser.set_defaults(trace=None, engine="compiled")
 

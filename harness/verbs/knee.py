@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from harness.verbs import Subparsers, declare
-from harness.walk_options import add_walk_options
+from harness.walk_options import add_executor_option, add_walk_options
 
 
 def add(subparsers: Subparsers) -> None:
@@ -30,8 +30,7 @@ def add(subparsers: Subparsers) -> None:
     add("--replications", metavar="N", default="6",
         help="seeds that are bisected; below 6 there is no 95 %% interval (6)")  # fmt: skip
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
-    add("--executor", choices=("threads", "processes"), default="threads",
-        help="who shares the seeds (threads)")  # fmt: skip
+    add_executor_option(parser)
     add("--json", action="store_true", help="one JSON object on stdout (surge/knee/1)")
 
 

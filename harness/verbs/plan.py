@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from harness.verbs import Subparsers, declare
-from harness.walk_options import add_walk_options
+from harness.walk_options import add_executor_option, add_walk_options
 
 
 def add(subparsers: Subparsers) -> None:
@@ -35,6 +35,7 @@ def add(subparsers: Subparsers) -> None:
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
     add("--engine", choices=("compiled", "simpy"), default="compiled",
         help="simpy is the readable reference, and slow (compiled)")  # fmt: skip
+    add_executor_option(parser)
     add("--json", action="store_true", help="one JSON object on stdout (surge/plan/1)")
     parser.set_defaults(trace=None, replications="1")
 

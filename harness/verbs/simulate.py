@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from harness.verbs import Subparsers, declare
-from harness.walk_options import add_walk_options
+from harness.walk_options import add_executor_option, add_walk_options
 
 
 def add(subparsers: Subparsers) -> None:
@@ -34,11 +34,13 @@ def add(subparsers: Subparsers) -> None:
         "a probability of collapse below 5 %%, 299 below 1 %% (1)")  # fmt: skip
     add("--max-wall", metavar="SPAN", default="10m",
         help="wall-clock time after which it stops, with what it has (10m)")  # fmt: skip
+    add("--from-state", metavar="FILE", type=Path,
+        help="go on from a measured state, such as docs/examples/state-14h.toml: when are the "
+        "lines drained that people stand in")  # fmt: skip
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
     add("--trace", metavar="DIR", type=Path,
         help="keep every attempt, as a run directory (one replication)")  # fmt: skip
-    add("--executor", choices=("threads", "processes"), default="threads",
-        help="who shares the replications (threads)")  # fmt: skip
+    add_executor_option(parser)
     add("--json", action="store_true", help="one JSON object on stdout (surge/projection/1)")
 
 
