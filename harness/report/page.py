@@ -14,6 +14,7 @@ from harness.report import (
     environment,
     latency,
     limits,
+    over_time,
     plots,
     projected,
     stations,
@@ -176,6 +177,8 @@ class ProjectionSection:
     reading: Reading | None
     reading_name: str
     bent: bool
+    course: list[Plot]
+    band_note: str
 
 
 def _projection(dossier: Dossier) -> ProjectionSection | None:
@@ -203,4 +206,6 @@ def _projection(dossier: Dossier) -> ProjectionSection | None:
         reading=scenario.readings.get(name) if scenario else None,
         reading_name=name,
         bent=projected.is_bent(raw, scenario),
+        course=over_time.over_time_plots(raw),
+        band_note=over_time.band_note(raw["over_time"]) if raw.get("over_time") else "",
     )

@@ -70,13 +70,13 @@ def offered_achieved(
                     label="begun (offered)")  # fmt: skip
         axes.set(ylabel="steps a second")
         axes.set_ylim(0, max(float(begun.max()), float(answered.max()), 1.0) * 1.12)
-        _time_axis(axes, max(float(edges[-1]), 1.0))
+        time_axis(axes, max(float(edges[-1]), 1.0))
         _mark(axes, arrivals_s, "arrivals end")
         axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.15))
     return Plot(title, told, drawing.svg)
 
 
-def _time_axis(axes: Axes, end_s: float) -> None:
+def time_axis(axes: Axes, end_s: float) -> None:
     """Seconds, minutes or hours, whatever reads best."""
     per, unit = next((p, u) for p, u in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
                      if end_s >= 5 * p or p == 1)  # fmt: skip
@@ -169,7 +169,7 @@ def depths(
         axes.set(ylabel="waiting")
         top = max(float(depth.max()) for depth in queues.values())
         axes.set_ylim(0, max(top, 1.0) * 1.12)
-        _time_axis(axes, float(at[-1]))
+        time_axis(axes, float(at[-1]))
         _mark(axes, arrivals_s, "arrivals end")
         axes.legend(loc="upper right", ncols=3, bbox_to_anchor=(1.0, 1.17))
     return Plot(title, told, drawing.svg)

@@ -77,3 +77,83 @@ def test_nothing_published_is_held_against_a_bent_projection(tmp_path: Path) -> 
     found = words_of(tmp_path / "demo").of["projection"]
     assert "nothing published compares with it" in found
     assert "1,432,133" not in found
+
+
+def band(median: float, reach: float | None = None) -> dict[str, list[float] | None]:
+    """Two cells of this median; the bands reach as far on both sides."""
+    ends = {
+        f"{side}_{level}": None if reach is None else [median + sign * reach] * 2
+        for level in (80, 95)
+        for side, sign in (("low", -1), ("high", 1))
+    }
+    return {"median": [median, median], **ends}
+
+
+def course(*bundles: tuple[str, int, float, float], reach: float | None = 1.0) -> dict[str, object]:
+    """A projection over time of (outcome, replications, answered a second, waiting)."""
+    runs = sum(bundle[1] for bundle in bundles)
+    return {
+        "band": "pointwise",
+        "cell_s": 1800.0,
+        "cells": 2,
+        "station": "registry_client",
+        "bundles": [
+            {
+                "outcome": outcome,
+                "replications": held,
+                "share": held / runs,
+                "steps": {
+                    "register": {
+                        "offered_per_s": [100.0, 100.0],
+                        "achieved_per_s": band(answered, reach),
+                    }
+                },
+                "queue": band(waiting, reach),
+            }
+            for outcome, held, answered, waiting in bundles
+        ],
+    }
+
+
+def test_two_outcomes_over_time_are_two_bundles(tmp_path: Path) -> None:
+    """Each with its share, its own line, and what it comes to; what lies between is nowhere."""
+    both = course(("collapsed", 4, 30.0, 9_000.0), ("clean", 6, 100.0, 50.0))
+    write_projection(tmp_path, collapses=4, replications=10, over_time=both)
+    found = words_of(tmp_path / "projection.json").of["projection"]
+    assert (
+        "4 of 10 runs collapse: the line at the registry client reaches 9,000 in those, "
+        "50 in the others" in found
+    )
+    assert "those answer 30 % of register, the others 100 %" in found
+    assert "6 of 10 runs do not" in found
+    assert "Bands are pointwise" in found
+    assert "the bands of 80 % and 95 % reach from the lowest to the highest" in found
+    for between in ("65", "72", "3,630", "4,525"):
+        assert between not in found.partition("Over time")[2].partition("Bands are")[0]
+
+
+def test_one_outcome_over_time_is_one_bundle(tmp_path: Path) -> None:
+    """The title says how long the line gets, and when; the band stays pointwise."""
+    write_projection(
+        tmp_path, collapses=0, replications=60, over_time=course(("all", 60, 80.0, 420.0))
+    )
+    found = words_of(tmp_path / "projection.json").of["projection"]
+    assert "The line at the registry client reaches 420 after 30 min (median of 60 runs)" in found
+    assert "Register falls behind most: 80 % is answered" in found
+    assert "419 to 421 in 80 % of the runs" in found
+    assert "Of so few runs" not in found
+
+
+def test_a_single_replication_is_drawn_without_a_band(tmp_path: Path) -> None:
+    """And says so; nothing of it is called a median of several."""
+    alone = course(("all", 1, 100.0, 420.0), reach=None)
+    write_projection(tmp_path, collapses=0, replications=1, over_time=alone)
+    found = words_of(tmp_path / "projection.json").of["projection"]
+    assert "Of a single run there is no band." in found
+    assert "Every step is answered as it is begun" in found
+    assert "median of" not in found
+
+
+def test_a_projection_without_a_course_draws_none(words: Words) -> None:
+    """As kept from before there was one."""
+    assert "Over time" not in words.of["projection"]
