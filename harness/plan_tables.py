@@ -104,13 +104,15 @@ def show_bounds(bounds: Bounds) -> None:
     rows = (
         [row.station, three_digits(row.per_s), share(row.mean_load), share(row.peak_load),
          span(row.backlog_s), count(row.queue)]
-        for row in bounds.rows
+        for row in (*bounds.rows, *bounds.beside)
     )  # fmt: skip
     caption = (
         "Utilisation law, and Little's law for the queue. At most "
         f"{three_digits(bounds.people_per_s)} visitors a second get through on average."
     )
     show("Operational bounds, first attempts in expectation", columns, rows, caption)
+    if bounds.looks:
+        say("", f"By the bound, {bounds.looks.sentence}.")
 
 
 def show_next(found: Plan) -> None:

@@ -113,7 +113,8 @@ class Plan:
             "is_least": self.is_least,
             "cost": self.cost,
             "bottleneck": self.bounds.bottleneck.station,
-            "bounds": [row.to_json() for row in self.bounds.rows],
+            "bounds": [row.to_json() for row in (*self.bounds.rows, *self.bounds.beside)],
+            "looks": self.bounds.looks.to_json() if self.bounds.looks else None,
             "collapse": {
                 "count": self.confirmed.collapses,
                 "replications": len(self.confirmed.replications),

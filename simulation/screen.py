@@ -235,11 +235,14 @@ class Screen:
 
 
 def busiest_stretch(question: Question) -> Question:
-    """The question of the stretch that holds the busiest minute, and those of steps close to it."""
+    """The question of the stretch that holds the busiest minute, and those of steps close to it.
+
+    Of the minutes while people come: a rush behind them, as after a draw, has nobody to simulate.
+    """
     demand = demand_of(question)
     width = max(1, round(60.0 / demand.cell_s))
     minutes = [np.convolve(row, np.ones(width))[: len(row)] for row in demand.first]
-    busiest = int(np.argmax(sum(minutes))) * demand.cell_s
+    busiest = int(np.argmax(np.sum(minutes, axis=0)[: demand.come_for])) * demand.cell_s
     peaks = [int(np.argmax(minute)) * demand.cell_s for minute in minutes]
     close = [at for at in peaks if abs(at - busiest) <= BEFORE_S]
     speed, (start, end) = question.bending.speed, question.bending.window_s

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from harness.plan_tables import show_bounds
+from simulation.bounds import bounds_of
 from tests.harness.report_runs import words_of, write_projection
 from tests.simulation import upstream_bound
+from tests.simulation.test_calls_and_draw import asked
 
 Verb = Callable[..., Any]
 Faults = Callable[[Any], list[str]]
@@ -55,6 +58,16 @@ def inline(tmp_path: Path) -> Path:
     file = tmp_path / "inline.toml"
     file.write_text(PROFILE.format(quota=0, check="inline"))
     return file
+
+
+def test_bounds_say_what_agents_are_offered_and_what_the_draw_brings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The call centre below the journey's stations, and the rush after the draw in a sentence."""
+    show_bounds(bounds_of(asked(share=0.5, agents=10)))
+    told = " ".join(capsys.readouterr().err.split())
+    assert "call_centre" in told
+    assert "By the bound, after the draw 5,400 people look for their result, 85.96 a second" in told
 
 
 @pytest.mark.slow
