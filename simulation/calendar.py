@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulation import layout as at
 from simulation.compilation import machine_code
+from simulation.room import Plane
 
 ENTRY: Final = 3
 NO_RING: Final = -1
@@ -145,6 +145,12 @@ def take_from_ring(c: Calendar) -> None:
     mine = RING_CELLS * ring
     c.ends[mine] = (c.ends[mine] + 1) & (c.ends[mine + 3] - 1)
     c.ends[mine + 1] -= 1
+    find_first_ring(c)
+
+
+@machine_code()
+def find_first_ring(c: Calendar) -> None:
+    """Say which ring's first event comes first."""
     best = NO_RING
     for other in range(len(c.ends) // RING_CELLS):
         if c.ends[RING_CELLS * other + 1] > 0 and (
@@ -173,40 +179,41 @@ def is_earlier(cells: Any, here: int, there: int) -> bool:
 # ---- in Python: making room ----------------------------------------------------------------------
 
 
-def new_calendar(steps: int) -> Calendar:
-    """Nothing lies ahead."""
-    count, room = 2 * steps, 1 << 12
-    ends = np.zeros((count, RING_CELLS), dtype=np.int64)
-    ends[:, 2], ends[:, 3] = np.arange(count) * room, room
-    state = np.zeros(STATE, dtype=np.int64)
-    state[RING] = NO_RING
-    return Calendar(
-        np.zeros(ENTRY << 16, dtype=np.int64),
-        np.zeros(count * room * ENTRY, dtype=np.int64),
-        ends.reshape(-1),
-        state,
-    )
+class Ahead:
+    """A calendar on which nothing lies ahead at first, and its room. ``calendar``: as it is."""
 
+    def __init__(self, steps: int) -> None:
+        count, room = 2 * steps, 1 << 12
+        self._heap, self._rings = Plane(ENTRY << 16), Plane(count * room * ENTRY)
+        self._ends = np.zeros((count, RING_CELLS), dtype=np.int64)
+        self._ends[:, 2], self._ends[:, 3] = np.arange(count) * room, room
+        self._state = np.zeros(STATE, dtype=np.int64)
+        self._state[RING] = NO_RING
+        self.calendar = self._now()
 
-def with_room(c: Calendar, most: int) -> Calendar:
-    """The same calendar, with twice the room where less than ``most`` entries are free."""
-    if (int(c.state[SIZE]) + most) * ENTRY > len(c.heap):
-        c = c._replace(heap=longer(c.heap, 2 * len(c.heap)))
-    if c.state[TIGHT]:
-        tight = int(c.state[TIGHT]) - 1
-        first, _, start, room = c.ends.reshape(-1, RING_CELLS)[tight].tolist()
-        held = c.rings[start * ENTRY : (start + room) * ENTRY].reshape(-1, ENTRY)
-        wider = np.concatenate([held[first:], held[:first], np.zeros_like(held)])
-        before, behind = c.rings[: start * ENTRY], c.rings[(start + room) * ENTRY :]
-        c.ends.reshape(-1, RING_CELLS)[tight + 1 :, 2] += room
-        c.ends[tight * RING_CELLS], c.ends[tight * RING_CELLS + 3] = 0, 2 * room
-        c.state[TIGHT] = 0
-        c = c._replace(rings=np.concatenate([before, wider.reshape(-1), behind]))
-    return c
+    def _now(self) -> Calendar:
+        return Calendar(self._heap.array, self._rings.array, self._ends.reshape(-1), self._state)
 
+    def make_room(self, most: int) -> None:
+        """Twice the room where less than ``most`` entries are free."""
+        del self.calendar
+        if (int(self._state[SIZE]) + most) * ENTRY > len(self._heap.array):
+            self._heap.grow(2 * len(self._heap.array))
+        if self._state[TIGHT]:
+            self._widen(int(self._state[TIGHT]) - 1)
+            self._state[TIGHT] = 0
+        self.calendar = self._now()
 
-def longer(held: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """The same cells and zeros behind them."""
-    found = np.zeros(length, dtype=np.int64)
-    found[: len(held)] = held
-    return found
+    def _widen(self, tight: int) -> None:
+        """Twice the room for a ring; those behind it move on."""
+        first, count, start, room = self._ends[tight].tolist()
+        used = int(self._ends[:, 3].sum())
+        rings = self._rings.grow((used + room) * ENTRY)
+        for ring in range(len(self._ends) - 1, tight, -1):
+            here, width = (int(cell) * ENTRY for cell in self._ends[ring, 2:])
+            rings[here + room * ENTRY : here + room * ENTRY + width] = rings[here : here + width]
+            self._ends[ring, 2] += room
+        around = max(0, first + count - room) * ENTRY  # what stands before the first entry
+        here, behind = start * ENTRY, (start + room) * ENTRY
+        rings[behind : behind + around] = rings[here : here + around]
+        self._ends[tight, 3] = 2 * room

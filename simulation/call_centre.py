@@ -16,8 +16,8 @@ from workload.draws import SUPPORT, TALK, draw, quantile
 def ring_up(w: World, now: int, visit: int) -> None:
     """A visitor calls: an agent answers, or there is a line."""
     who, seed = w.visits[visit + at.V_WHO], w.cells[at.C_SEED]
-    step, number = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
-    w.visits[visit + at.V_STATE] = at.ON_PHONE
+    step, number = w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER]
+    w.marks[visit + at.M_STATE] = at.ON_PHONE
     job = take_errand(w, at.CALLING, visit, step)
     w.jobs[job + at.J_NUMBER] = number
     w.jobs[job + at.J_SINCE] = now

@@ -41,8 +41,8 @@ def carry_over(w: World, now: int, who: int) -> int:
     if place < checks:
         age = waited(w.cells[at.C_CHECK_AGE], place, checks)
         stand(w, now, visit, w.cells[at.C_AWAIT_STEP], age)
-        w.visits[visit + at.V_INBOX] = 1 << VERIFY_MAIL
-        w.visits[visit + at.V_IDENTITY] = at.QUEUED
+        w.marks[visit + at.M_INBOX] = 1 << VERIFY_MAIL
+        w.marks[visit + at.M_IDENTITY] = at.QUEUED
         stand_for_slot(w, now, take_errand(w, at.CHECKING, visit, 0), now - age)
         settle_line(w, now, at.CHECKS)
     elif place < checks + mails:
@@ -72,20 +72,20 @@ def stand(w: World, now: int, visit: int, step: int, age: int) -> None:
     The pause before the step was everybody's median: it is over, and nobody knows how long it was.
     """
     w.visits[visit + at.V_ARRIVED] = now - age - 1
-    w.visits[visit + at.V_DONE] = (1 << step) - 1
+    w.marks[visit + at.M_DONE] = (1 << step) - 1
     row, number = step * WIDTH, 1
     first = now - age + quantile(w.pauses, step * KNOTS, ONE >> 1)
     when, last = first, w.plan[row + POLLS] + w.plan[row + ATTEMPTS]
     while when <= now and number < last and mail_needed(w.plan, step, number) == NO_MAIL:
         when = when + poll_pause(w.plan, row, number)
         number = number + 1
-    w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER] = step, number
+    w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER] = step, number
     if number > 1:
         w.visits[visit + at.V_FIRST] = first
     if when > now or mail_needed(w.plan, step, number) == NO_MAIL:
         pause(w, now, visit, max(1, when - now), 0)
         return
-    w.visits[visit + at.V_STATE] = at.AWAITING_MAIL
+    w.marks[visit + at.M_STATE] = at.AWAITING_MAIL
     w.visits[visit + at.V_INTENDED] = when
     code = code_of(at.NO_MAIL_YET, w.visits[visit + at.V_WHO], step, number)
     post(w, max(now, when + w.plan[row + MAIL_PATIENCE]), code, visit)
@@ -94,8 +94,8 @@ def stand(w: World, now: int, visit: int, step: int, age: int) -> None:
 def call(w: World, now: int, visit: int) -> None:
     """A visitor is on the phone, whose step failed for good; patience counts from now."""
     w.visits[visit + at.V_ARRIVED] = now - 1
-    w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER] = w.plan[CALLS], 1
-    w.visits[visit + at.V_FATE] = GAVE_UP
+    w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER] = w.plan[CALLS], 1
+    w.marks[visit + at.M_FATE] = GAVE_UP
     for field in (at.V_INTENDED, at.V_STARTED, at.V_FIRST):
         w.visits[visit + field] = now
     ring_up(w, now, visit)

@@ -9,11 +9,13 @@ below, and SimPy's in `driver`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, cast
 
 import numpy as np
 from numba.extending import overload
+from numpy.typing import NDArray
 
 import workload.draws
 import workload.visit
@@ -39,23 +41,24 @@ from simulation.calendar import (
     COME,
     ENTRY,
     RING,
+    RING_CELLS,
     SIZE,
     TIGHT,
+    Ahead,
+    find_first_ring,
     head,
     is_next_on_ring,
-    longer,
-    new_calendar,
     put,
     take_from_heap,
     take_from_ring,
-    with_room,
 )
 from simulation.carried import carry_over, is_carried
 from simulation.compilation import callable_from_machine_code, machine_code, settle
 from simulation.depths import look
 from simulation.kernel import handle
 from simulation.places import open_visit
-from simulation.visits import attempt, close_visit, pause, record
+from simulation.room import Plane
+from simulation.visits import attempt, close_visit, is_waiting_for, pause, record
 from simulation.world import Order, build_world
 from workload.arrivals import Arrivals
 from workload.visit import GOES_ON, advance, begin, failure, mail_needed, pause_begins
@@ -112,8 +115,8 @@ def _is_full(w: Any, c: Any) -> Any:
 @machine_code()
 def _next_action(w: Any, now: int, visit: int, step: int, number: int, ns: int) -> None:
     """Pause, or attempt at once: what `walk` yields next."""
-    w.visits[visit + at.V_STEP] = step
-    w.visits[visit + at.V_NUMBER] = number
+    w.marks[visit + at.M_STEP] = step
+    w.marks[visit + at.M_NUMBER] = number
     after = pause_begins(w.plan, step, number)
     if ns > 0 or after > 0:
         pause(w, now, visit, ns, after)
@@ -125,13 +128,13 @@ def _next_action(w: Any, now: int, visit: int, step: int, number: int, ns: int) 
 def _hear(w: Any, now: int, visit: int, outcome: int) -> None:
     """A visitor has heard something, and goes on as `walk` says."""
     attacks = w.visits[visit + at.V_WHO] >= w.cells[at.C_FIRST_ATTACKER]
-    here, tried = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
-    if w.visits[visit + at.V_FATE] == GOES_ON:
-        w.visits[visit + at.V_FATE] = failure(w.plan, here, tried, outcome)
+    here, tried = w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER]
+    if w.marks[visit + at.M_FATE] == GOES_ON:
+        w.marks[visit + at.M_FATE] = failure(w.plan, here, tried, outcome)
     step, number, ns, ending = advance(
         w.plan, w.pauses, w.cells[at.C_ROWS_OF_PLAN if attacks else at.C_STEPS],
         w.cells[at.C_SEED], w.visits[visit + at.V_WHO],
-        here, tried, outcome, w.visits[visit + at.V_FATE],
+        here, tried, outcome, w.marks[visit + at.M_FATE],
     )  # fmt: skip
     record(w, now, visit, outcome, ending)
     if ending == GOES_ON:
@@ -145,7 +148,7 @@ def _happen(w: Any, now: int, code: int, ref: int) -> None:
     """An event of the calendar."""
     if code >> at.KIND_SHIFT == at.WAKE:
         w.cells[at.C_EVENTS] += 1
-        step, number = w.visits[ref + at.V_STEP], w.visits[ref + at.V_NUMBER]
+        step, number = w.marks[ref + at.M_STEP], w.marks[ref + at.M_NUMBER]
         attempt(w, now, ref, step, number, mail_needed(w.plan, step, number))
         return
     handle(w, now, code, ref)
@@ -168,6 +171,32 @@ def _arrive(w: Any, now: int, who: int) -> None:
 
 
 @machine_code()
+def _forget(w: Any, c: Any) -> None:
+    """Take off a tight ring the patience of all who wait no more: nothing would come of it.
+
+    Counted as the events that they are. The ring stays tight where more than half of it is left.
+    """
+    ring = c.state[TIGHT] - 1
+    ends = RING_CELLS * ring
+    first, start, room, kept = c.ends[ends], c.ends[ends + 2], c.ends[ends + 3], 0
+    state = at.AWAITING_MAIL if ring & 1 else at.IN_FLIGHT
+    for entry in range(first, first + c.ends[ends + 1]):
+        here = (start + (entry & (room - 1))) * ENTRY
+        time, code, visit = c.rings[here], c.rings[here + 1], c.rings[here + 2]
+        who, step = (code >> at.WHO_SHIFT) & at.WHO_MASK, (code >> at.STEP_SHIFT) & at.STEP_MASK
+        if is_waiting_for(w, visit, who, step, code & at.NUMBER_MASK, state):
+            there = (start + ((first + kept) & (room - 1))) * ENTRY
+            c.rings[there], c.rings[there + 1], c.rings[there + 2] = time, code, visit
+            kept += 1
+        elif time < w.cells[at.C_HORIZON]:
+            w.cells[at.C_EVENTS] += 1
+    c.ends[ends + 1] = kept
+    if 2 * kept <= room:
+        c.state[TIGHT] = 0
+    find_first_ring(c)
+
+
+@machine_code()
 def _put_on_calendar(w: Any, c: Any) -> None:
     for place in range(0, w.cells[at.C_OUT] * at.OUT, at.OUT):
         put(c, w.out[place], w.out[place + 1], w.out[place + 2])
@@ -180,6 +209,8 @@ def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
     horizon = w.cells[at.C_HORIZON]
     _put_on_calendar(w, c)
     for _ in range(budget):
+        if c.state[TIGHT] > 0:
+            _forget(w, c)
         if _is_full(w, c):
             return FULL
         now, code, ref = horizon, 0, 0
@@ -212,14 +243,34 @@ def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
     return PAUSED
 
 
+#: Places for visits and jobs at first, and the least that are added.
+PLACES: Final = 4096
+#: What of a World grows, and how wide its cells are: a mark counts the jobs of a visit, one an
+#: attempt at most.
+PLANES: Final[Mapping[str, Any]] = {
+    "visits": np.int64, "marks": np.uint16, "jobs": np.int64, "rows": np.int64,
+}  # fmt: skip
+NOTHING: Final[Any] = np.zeros(0, dtype=np.int64)
+
+
 class CompiledEngine:
     """One run of the compiled engine; the same interface as `driver.SimpyEngine`."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        lists = build_world(order, places=4096)
-        self.world = at.World._make(np.asarray(sequence, dtype=np.int64) for sequence in lists)
-        self._calendar = new_calendar(len(order.journey.names))
+        lists = build_world(replace(order, people=0), places=PLACES)
+        arrays: dict[str, Any] = {
+            name: np.asarray(cells, dtype=np.int64) for name, cells in lists._asdict().items()
+        }
+        self._planes: dict[str, Plane] = {}
+        for name, dtype in PLANES.items():
+            cells = arrays[name]
+            self._planes[name] = Plane(len(cells), dtype)
+            self._planes[name].array[: len(cells)] = cells
+            arrays[name] = self._planes[name].array
+        arrays["ends"] = Plane(order.people * at.END).array
+        self.world = at.World(**arrays)
+        self._ahead = Ahead(len(order.journey.names))
 
     def run(self, arrivals: Arrivals, progress: Callable[[float], None] | None = None) -> at.World:
         """Let everybody arrive and walk; returns the world at the end.
@@ -229,34 +280,41 @@ class CompiledEngine:
         who, when = arrivals.index, arrivals.at_ns
         budget = 2_000_000 if progress else 1 << 62
         while True:
-            answer = _run(self.world, self._calendar, who, when, budget)
+            answer = _run(self.world, self._ahead.calendar, who, when, budget)
             if answer == DONE:
                 return self.world
             if answer == FULL:
                 self._make_room()
             elif progress:
-                progress(int(self._calendar.state[COME]) / max(1, len(who)))
+                progress(int(self._ahead.calendar.state[COME]) / max(1, len(who)))
 
     def _make_room(self) -> None:
-        """Twice the room for whatever is short of it."""
+        """More room for whatever is short of it."""
         cells = self.world.cells
-        self._calendar = with_room(self._calendar, int(cells[at.C_MOST_OUT]))
-        self._add_places("visits", at.VISIT, at.V_NEXT, at.C_FREE_VISIT, at.C_ROOM_VISITS)
-        self._add_places("jobs", at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS)
+        most = int(cells[at.C_MOST_OUT])
+        self._ahead.make_room(most)
+        if cells[at.C_ROOM_VISITS] <= most:
+            self._add_places("visits", at.VISIT, at.VACANT, at.C_FREE_VISIT, at.C_ROOM_VISITS)
+            self._lengthen("marks", len(self.world.visits) // at.VISIT * at.MARKS)
+        if cells[at.C_ROOM_JOBS] <= most:
+            self._add_places("jobs", at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS)
         if self.order.trace and (int(cells[at.C_ROWS]) + 2) * at.ROW > len(self.world.rows):
-            length = max(2 * len(self.world.rows), at.ROW << 16)
-            rows: Any = longer(np.asarray(self.world.rows), length)
-            self.world = self.world._replace(rows=rows)
+            self._lengthen("rows", max(2 * len(self.world.rows), at.ROW << 16))
 
     def _add_places(self, name: str, size: int, link: int, free: int, room: int) -> None:
-        """Twice the places of a kind, when few are left."""
+        """An eighth more places of a kind, linked to each other and to what is free."""
         cells = self.world.cells
-        if cells[room] > cells[at.C_MOST_OUT]:
-            return
-        held = np.asarray(getattr(self.world, name))
-        grown: Any = longer(held, 2 * len(held))
-        added = np.arange(len(held), 2 * len(held), size, dtype=np.int64)
-        grown[added + link] = np.append(added[1:], cells[free])
-        cells[free] = len(held)
-        cells[room] += len(added)
-        self.world = self.world._replace(**{name: grown})
+        first = len(getattr(self.world, name))
+        places = max(PLACES, first // size // 8, 2 * int(cells[at.C_MOST_OUT]))
+        grown = self._lengthen(name, first + places * size)
+        grown[first + link :: size] = np.arange(1, places + 1) * size + first
+        grown[first + (places - 1) * size + link] = cells[free]
+        cells[free] = first
+        cells[room] += places
+
+    def _lengthen(self, name: str, length: int) -> NDArray[Any]:
+        """A plane of the world, with zeros behind what it holds."""
+        self.world = self.world._replace(**{name: NOTHING})
+        grown = self._planes[name].grow(length)
+        self.world = self.world._replace(**{name: cast("Any", grown)})
+        return grown

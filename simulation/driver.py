@@ -110,9 +110,9 @@ class SimpyEngine:
             return open_visit(world, now, who), visit
         mine = carry_over(world, now, who)
         step, number, fate = (
-            world.visits[mine + field] for field in (at.V_STEP, at.V_NUMBER, at.V_FATE)
+            world.marks[mine + field] for field in (at.M_STEP, at.M_NUMBER, at.M_FATE)
         )
-        pauses = int(world.visits[mine + at.V_STATE] == at.PAUSING)
+        pauses = int(world.marks[mine + at.M_STATE] == at.PAUSING)
         return mine, walk_on(order.itinerary, order.seed, who, step, number, pauses, fate)
 
     def _put_on_calendar(self) -> None:

@@ -116,8 +116,8 @@ def before_done(w: World, now: int, job: int) -> None:
 
 def flush_ends(w: World, now: int, lane: int) -> None:
     """A flush is durable: what its rows cause begins."""
-    row = w.jobs[lane + at.J_HEAD]
-    for _ in range(w.jobs[lane + at.J_ROWS]):
+    row = w.jobs[lane + at.F_HEAD]
+    for _ in range(w.jobs[lane + at.F_ROWS]):
         written(w, now, row)
         row = w.jobs[row + at.J_NEXT]
     flush_durable(w, now, lane)
@@ -129,11 +129,11 @@ def written(w: World, now: int, job: int) -> None:
     check = w.routes[step * at.ROUTE + at.R_CHECK]
     if check == at.INLINE_CHECK:
         decided(w, visit)
-        if w.visits[visit + at.V_IDENTITY] == at.MISMATCH:
+        if w.marks[visit + at.M_IDENTITY] == at.MISMATCH:
             w.jobs[job + at.J_OUTCOME] = DECLINED
-    if w.visits[visit + at.V_DONE] & (1 << step):
+    if w.marks[visit + at.M_DONE] & (1 << step):
         return
-    w.visits[visit + at.V_DONE] |= 1 << step
+    w.marks[visit + at.M_DONE] |= 1 << step
     if w.routes[step * at.ROUTE + at.R_MAIL] != NO_MAIL:
         mail_wanted(w, now, visit, w.routes[step * at.ROUTE + at.R_MAIL])
     if check == at.QUEUED_CHECK:
@@ -144,7 +144,7 @@ def query_ends(w: World, now: int, job: int) -> None:
     """A query's rows are there: a poll learns what the registry has said by now."""
     step = w.jobs[job + at.J_STEP]
     if w.routes[step * at.ROUTE + at.R_POLL] == 1:
-        said = w.visits[w.jobs[job + at.J_VISIT] + at.V_IDENTITY]
+        said = w.marks[w.jobs[job + at.J_VISIT] + at.M_IDENTITY]
         if said == at.MISMATCH:
             w.jobs[job + at.J_OUTCOME] = DECLINED
         elif said != at.VERIFIED:

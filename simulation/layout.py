@@ -20,6 +20,7 @@ class World(NamedTuple):
 
     cells: MutableSequence[int]  # single numbers (C_*)
     visits: MutableSequence[int]  # VISIT cells each: people in the system
+    marks: MutableSequence[int]  # MARKS cells each: the small numbers of the same visits
     jobs: MutableSequence[int]  # JOB cells each: requests, lanes, checks and mails
     cores: MutableSequence[int]  # CORE cells each: processors
     loops: MutableSequence[int]  # LOOP cells each: event loops and what hangs on them
@@ -147,24 +148,27 @@ C_LOOK_AT: Final = 103
 CELLS: Final = 104
 
 # ---- a visit -------------------------------------------------------------------------------------
+# Visits are most of a projection's memory: eight cells of 64 bits in `visits`, and as many of 16
+# bits in `marks`, from the same first cell on.
 V_WHO: Final = 0
-V_STEP: Final = 1
-V_NUMBER: Final = 2
-V_STATE: Final = 3
-V_INBOX: Final = 4  # bit k: mail k has arrived
-V_IDENTITY: Final = 5
-V_DONE: Final = 6  # bit s: step s was written once
-V_ARRIVED: Final = 7
-V_INTENDED: Final = 8
-V_STARTED: Final = 9
-V_FIRST: Final = 10  # intended start of the step's first attempt
-V_ATTEMPTS: Final = 11
-V_WAIT: Final = 12
-V_REFS: Final = 13  # work that still belongs to the visit
-V_NEXT: Final = 14  # free list
-V_FATE: Final = 15  # how the visit will end, once a step has failed for good
-V_JOINED: Final = 16  # ENDED_JOINED once the visitor is among those who are drawn from, else 0
-VISIT: Final = 17
+V_ARRIVED: Final = 1
+V_INTENDED: Final = 2
+V_STARTED: Final = 3
+V_FIRST: Final = 4  # intended start of the step's first attempt
+V_ATTEMPTS: Final = 5
+V_WAIT: Final = 6
+V_JOINED: Final = 7  # ENDED_JOINED once the visitor is among those who are drawn from, else 0
+VISIT: Final = 8
+VACANT: Final = V_WAIT  # of a place that nobody has: the next one of the free list
+M_STEP: Final = 0
+M_NUMBER: Final = 1
+M_STATE: Final = 2
+M_INBOX: Final = 3  # bit k: mail k has arrived
+M_IDENTITY: Final = 4
+M_DONE: Final = 5  # bit s: step s was written once
+M_REFS: Final = 6  # work that still belongs to the visit
+M_FATE: Final = 7  # how the visit will end, once a step has failed for good
+MARKS: Final = VISIT
 
 # States of a visit.
 CLOSED: Final = 0
@@ -190,13 +194,14 @@ J_NEXT: Final = 5  # link of the queue it stands in, or of the free list
 J_LOOP: Final = 6  # its worker's loop
 J_SINCE: Final = 7  # when it entered the queue it stands in
 J_OUTCOME: Final = 8
-J_ROWS: Final = 9  # a lane: rows of its flush, linked by J_NEXT from J_HEAD
-J_HEAD: Final = 10
-J_TAKEN: Final = 11  # a lane: rows of the flush that it prepares meanwhile
-J_TAKEN_HEAD: Final = 12
-J_TAKEN_AT: Final = 13
-J_STAGE: Final = 14  # an upload: which of its requests to the service
-JOB: Final = 15
+J_STAGE: Final = 9  # an upload: which of its requests to the service
+JOB: Final = 10
+# What a lane keeps where a request has its address.
+F_ROWS: Final = J_WHO  # rows of its flush, linked by J_NEXT from F_HEAD
+F_HEAD: Final = J_STEP
+F_TAKEN: Final = J_NUMBER  # rows of the flush that it prepares meanwhile
+F_TAKEN_HEAD: Final = J_OUTCOME
+F_TAKEN_AT: Final = J_STAGE
 
 # Phases of a job: what its next slice is.
 SENDING: Final = 0

@@ -9,15 +9,16 @@ from simulation.layout import World
 def open_visit(w: World, now: int, who: int) -> int:
     """A visitor arrives: a place for the visit."""
     visit = w.cells[at.C_FREE_VISIT]
-    w.cells[at.C_FREE_VISIT] = w.visits[visit + at.V_NEXT]
+    w.cells[at.C_FREE_VISIT] = w.visits[visit + at.VACANT]
     w.cells[at.C_ROOM_VISITS] -= 1
     for field in range(at.VISIT):
         w.visits[visit + field] = 0
+        w.marks[visit + field] = 0
     w.visits[visit + at.V_WHO] = who
-    w.visits[visit + at.V_STATE] = at.PAUSING
+    w.marks[visit + at.M_STATE] = at.PAUSING
     w.visits[visit + at.V_ARRIVED] = now
     w.visits[visit + at.V_FIRST] = at.NONE
-    w.visits[visit + at.V_REFS] = 1
+    w.marks[visit + at.M_REFS] = 1
     w.cells[at.C_OPEN] += 1
     w.cells[at.C_PEAK] = max(w.cells[at.C_PEAK], w.cells[at.C_OPEN])
     return visit
@@ -25,9 +26,9 @@ def open_visit(w: World, now: int, who: int) -> int:
 
 def let_go(w: World, visit: int) -> None:
     """One piece of work less belongs to a visit; the last one frees its place."""
-    w.visits[visit + at.V_REFS] -= 1
-    if w.visits[visit + at.V_REFS] == 0:
-        w.visits[visit + at.V_NEXT] = w.cells[at.C_FREE_VISIT]
+    w.marks[visit + at.M_REFS] -= 1
+    if w.marks[visit + at.M_REFS] == 0:
+        w.visits[visit + at.VACANT] = w.cells[at.C_FREE_VISIT]
         w.cells[at.C_FREE_VISIT] = visit
         w.cells[at.C_ROOM_VISITS] += 1
 
@@ -50,7 +51,7 @@ def take_errand(w: World, phase: int, visit: int, step: int) -> int:
     w.jobs[job + at.J_VISIT] = visit
     w.jobs[job + at.J_WHO] = w.visits[visit + at.V_WHO]
     w.jobs[job + at.J_STEP] = step
-    w.visits[visit + at.V_REFS] += 1
+    w.marks[visit + at.M_REFS] += 1
     return job
 
 

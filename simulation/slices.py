@@ -54,9 +54,9 @@ def let_in(w: World, loop: int, job: int) -> int:
 def take_rows(w: World, loop: int, now: int, lane: int) -> int:
     """A lane takes the rows that have gathered, at most a full batch; none: it will sleep."""
     rows = min(w.loops[loop + at.L_ROWS], w.cells[at.C_BATCH])
-    w.jobs[lane + at.J_TAKEN] = rows
-    w.jobs[lane + at.J_TAKEN_HEAD] = w.loops[loop + at.L_ROWS_HEAD]
-    w.jobs[lane + at.J_TAKEN_AT] = now
+    w.jobs[lane + at.F_TAKEN] = rows
+    w.jobs[lane + at.F_TAKEN_HEAD] = w.loops[loop + at.L_ROWS_HEAD]
+    w.jobs[lane + at.F_TAKEN_AT] = now
     if rows == 0:
         return 0
     w.loops[loop + at.L_ROWS] -= rows

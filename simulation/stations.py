@@ -33,7 +33,7 @@ def row_arrives(w: World, loop: int, now: int, job: int) -> None:
 
 def flush_durable(w: World, now: int, lane: int) -> None:
     """A flush is through: its lane wants a slice, to say so and to take what has gathered."""
-    w.stations[at.WRITE_BATCHER * at.STATION + at.S_BUSY] += now - w.jobs[lane + at.J_TAKEN_AT]
+    w.stations[at.WRITE_BATCHER * at.STATION + at.S_BUSY] += now - w.jobs[lane + at.F_TAKEN_AT]
     enqueue_slice(w, w.jobs[lane + at.J_LOOP], now, lane, at.FLUSHING)
 
 
@@ -42,17 +42,17 @@ def lane_goes_on(w: World, now: int, lane: int) -> None:
 
     Without a next one the lane sleeps.
     """
-    loop, row = w.jobs[lane + at.J_LOOP], w.jobs[lane + at.J_HEAD]
-    for _ in range(w.jobs[lane + at.J_ROWS]):
+    loop, row = w.jobs[lane + at.J_LOOP], w.jobs[lane + at.F_HEAD]
+    for _ in range(w.jobs[lane + at.F_ROWS]):
         following = w.jobs[row + at.J_NEXT]
         enqueue_slice(w, loop, now, row, at.AFTER_AWAIT)
         row = following
-    if w.jobs[lane + at.J_TAKEN] == 0:
+    if w.jobs[lane + at.F_TAKEN] == 0:
         w.loops[loop + at.L_LANES_FREE] += 1
         drop_job(w, lane)
         return
-    w.jobs[lane + at.J_ROWS] = w.jobs[lane + at.J_TAKEN]
-    w.jobs[lane + at.J_HEAD] = w.jobs[lane + at.J_TAKEN_HEAD]
+    w.jobs[lane + at.F_ROWS] = w.jobs[lane + at.F_TAKEN]
+    w.jobs[lane + at.F_HEAD] = w.jobs[lane + at.F_TAKEN_HEAD]
     send_flush(w, now, lane)
 
 
@@ -62,7 +62,7 @@ def send_flush(w: World, now: int, lane: int) -> None:
     Commits of several lanes share a flush of the log (group commit), so they do not wait for
     each other here; what a flush of the log takes is in the distribution of the commit.
     """
-    demand = w.cells[at.C_WRITE_BASE] + w.jobs[lane + at.J_ROWS] * w.cells[at.C_WRITE_ROW]
+    demand = w.cells[at.C_WRITE_BASE] + w.jobs[lane + at.F_ROWS] * w.cells[at.C_WRITE_ROW]
     ready = database(w, now, demand)
     address = w.cells[at.C_FLUSHES]
     w.cells[at.C_FLUSHES] = address + 1

@@ -48,7 +48,7 @@ def next_look(now: int, every: int) -> int:
 
 def check_wanted(w: World, now: int, visit: int) -> None:
     """An identity check is in the durable queue; the worker sees it when it looks next."""
-    w.visits[visit + at.V_IDENTITY] = at.QUEUED
+    w.marks[visit + at.M_IDENTITY] = at.QUEUED
     job = take_errand(w, at.CHECKING, visit, 0)
     seen = next_look(now + w.cells[at.C_POLL] // 2, w.cells[at.C_POLL]) - w.cells[at.C_POLL] // 2
     post(w, seen, code_of(at.CHECK_DUE, w.jobs[job + at.J_WHO], 0, 0), job)
@@ -119,7 +119,7 @@ def decided(w: World, visit: int) -> None:
     """The decision is stored."""
     chance = draw(w.cells[at.C_SEED], w.visits[visit + at.V_WHO], 0, 0, MISTYPE)
     said = at.MISMATCH if chance < w.cells[at.C_MISTYPED] else at.VERIFIED
-    w.visits[visit + at.V_IDENTITY] = said
+    w.marks[visit + at.M_IDENTITY] = said
 
 
 # ---- mail ----------------------------------------------------------------------------------------

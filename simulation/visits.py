@@ -18,7 +18,7 @@ from workload.visit import ACCEPTED, DECLINED, GOES_ON, MAIL_MISSED, failure
 
 def pause(w: World, now: int, visit: int, ns: int, after: int) -> None:
     """The visitor does nothing for a while, which begins at ``after`` at the earliest."""
-    w.visits[visit + at.V_STATE] = at.PAUSING
+    w.marks[visit + at.M_STATE] = at.PAUSING
     if after > now:
         to = w.visits[visit + at.V_WHO] * at.END
         w.ends[to + at.E_LAST] = w.visits[visit + at.V_JOINED] | at.ENDED_AWAITING_DRAW
@@ -26,7 +26,7 @@ def pause(w: World, now: int, visit: int, ns: int, after: int) -> None:
         if now + ns >= w.cells[at.C_HORIZON]:
             let_go(w, visit)  # a nation waits: nothing more of this visit is in the record
             return
-    step, number = w.visits[visit + at.V_STEP], w.visits[visit + at.V_NUMBER]
+    step, number = w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER]
     post(w, now + ns, code_of(at.WAKE, w.visits[visit + at.V_WHO], step, number), visit)
 
 
@@ -34,16 +34,16 @@ def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -
     """The visitor tries a step: at once, or when the mail that it needs is there."""
     if number == 1:
         w.visits[visit + at.V_FIRST] = at.NONE
-    w.visits[visit + at.V_STEP] = step
-    w.visits[visit + at.V_NUMBER] = number
+    w.marks[visit + at.M_STEP] = step
+    w.marks[visit + at.M_NUMBER] = number
     first = number == 1 and step in (0, w.cells[at.C_ATTACK_STEP])  # of a person, of an attacker
     if w.cells[at.C_ROOM_GAP] > 0 and first:
         take_ticket(w, now, visit)
         return
-    if mail == NO_MAIL or w.visits[visit + at.V_INBOX] & (1 << mail):
+    if mail == NO_MAIL or w.marks[visit + at.M_INBOX] & (1 << mail):
         launch(w, now, visit)
         return
-    w.visits[visit + at.V_STATE] = at.AWAITING_MAIL
+    w.marks[visit + at.M_STATE] = at.AWAITING_MAIL
     w.visits[visit + at.V_INTENDED] = now
     patience = w.plan[step * WIDTH + MAIL_PATIENCE]
     code = code_of(at.NO_MAIL_YET, w.visits[visit + at.V_WHO], step, number)
@@ -52,9 +52,9 @@ def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -
 
 def launch(w: World, now: int, visit: int) -> None:
     """The request leaves the visitor, through the load generator where there is one; or a call."""
-    who, step = w.visits[visit + at.V_WHO], w.visits[visit + at.V_STEP]
-    number = w.visits[visit + at.V_NUMBER]
-    w.visits[visit + at.V_STATE] = at.IN_FLIGHT
+    who, step = w.visits[visit + at.V_WHO], w.marks[visit + at.M_STEP]
+    number = w.marks[visit + at.M_NUMBER]
+    w.marks[visit + at.M_STATE] = at.IN_FLIGHT
     w.visits[visit + at.V_INTENDED] = now
     w.visits[visit + at.V_STARTED] = now
     if w.visits[visit + at.V_FIRST] == at.NONE:
@@ -106,10 +106,10 @@ def hear(w: World, visit: int, outcome: int) -> None:
 def is_waiting_for(w: World, visit: int, who: int, step: int, number: int, state: int) -> bool:
     """Whether a visit still is in this state of this attempt (or has moved on, or gone)."""
     return (
-        w.visits[visit + at.V_STATE] == state
+        w.marks[visit + at.M_STATE] == state
         and w.visits[visit + at.V_WHO] == who
-        and w.visits[visit + at.V_STEP] == step
-        and w.visits[visit + at.V_NUMBER] == number
+        and w.marks[visit + at.M_STEP] == step
+        and w.marks[visit + at.M_NUMBER] == number
     )
 
 
@@ -142,12 +142,9 @@ def photo_is_there(w: World, now: int, job: int) -> None:
 def mail_arrives(w: World, now: int, job: int) -> None:
     """A mail is in the inbox: who waits for it goes on."""
     visit, kind = w.jobs[job + at.J_VISIT], w.jobs[job + at.J_STEP]
-    w.visits[visit + at.V_INBOX] |= 1 << kind
-    step = w.visits[visit + at.V_STEP]
-    if (
-        w.visits[visit + at.V_STATE] == at.AWAITING_MAIL
-        and w.plan[step * WIDTH + MAIL_KIND] == kind
-    ):
+    w.marks[visit + at.M_INBOX] |= 1 << kind
+    step = w.marks[visit + at.M_STEP]
+    if w.marks[visit + at.M_STATE] == at.AWAITING_MAIL and w.plan[step * WIDTH + MAIL_KIND] == kind:
         launch(w, now, visit)
     drop_job(w, job)
 
@@ -158,9 +155,9 @@ def close_visit(w: World, now: int, visit: int, ending: int) -> None:
     attempts = w.visits[visit + at.V_ATTEMPTS]
     w.ends[to + at.E_FINISH] = now
     w.ends[to + at.E_WAIT] = w.visits[visit + at.V_WAIT]
-    w.ends[to + at.E_LAST] = (w.visits[visit + at.V_STEP] << 32) | (attempts << 8) | ending
+    w.ends[to + at.E_LAST] = (w.marks[visit + at.M_STEP] << 32) | (attempts << 8) | ending
     w.ends[to + at.E_LAST] |= w.visits[visit + at.V_JOINED]
-    w.visits[visit + at.V_STATE] = at.CLOSED
+    w.marks[visit + at.M_STATE] = at.CLOSED
     w.cells[at.C_OPEN] -= 1
     let_go(w, visit)
 
@@ -170,7 +167,7 @@ def close_visit(w: World, now: int, visit: int, ending: int) -> None:
 
 def record(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
     """Count an attempt that has just ended; call before the visit moves on."""
-    step = w.visits[visit + at.V_STEP]
+    step = w.marks[visit + at.M_STEP]
     if outcome == MAIL_MISSED:
         w.visits[visit + at.V_STARTED] = now
     if w.visits[visit + at.V_FIRST] == at.NONE:
@@ -181,13 +178,13 @@ def record(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
     tally = step * at.TALLY
     w.tallies[tally + at.T_ATTEMPTS] += 1
     # Whoever was carried over may be beyond a step's first attempt, or have begun it long ago.
-    if w.visits[visit + at.V_NUMBER] == 1 or w.visits[visit + at.V_ATTEMPTS] == 1:
+    if w.marks[visit + at.M_NUMBER] == 1 or w.visits[visit + at.V_ATTEMPTS] == 1:
         w.tallies[tally + at.T_VISITS] += 1
         if w.visits[visit + at.V_FIRST] >= 0:
             count_in_time(w, w.offered, step, w.visits[visit + at.V_FIRST])
     if outcome in (ACCEPTED, DECLINED):
         count_answer(w, now, visit, step, outcome)
-    elif failure(w.plan, step, w.visits[visit + at.V_NUMBER], outcome) != GOES_ON:
+    elif failure(w.plan, step, w.marks[visit + at.M_NUMBER], outcome) != GOES_ON:
         w.counts[(step + 1) * w.cells[at.C_BUCKETS] - 1] += 1
         w.tallies[tally + at.T_FAILED] += 1
     if w.cells[at.C_TRACE] == 1:
@@ -231,8 +228,8 @@ def trace(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
     """Keep the attempt as a row of the history."""
     to = w.cells[at.C_ROWS] * at.ROW
     w.rows[to] = w.visits[visit + at.V_WHO]
-    w.rows[to + 1] = w.visits[visit + at.V_STEP]
-    w.rows[to + 2] = w.visits[visit + at.V_NUMBER]
+    w.rows[to + 1] = w.marks[visit + at.M_STEP]
+    w.rows[to + 2] = w.marks[visit + at.M_NUMBER]
     w.rows[to + 3] = w.visits[visit + at.V_ARRIVED]
     w.rows[to + 4] = w.visits[visit + at.V_INTENDED]
     w.rows[to + 5] = w.visits[visit + at.V_STARTED]

@@ -14,7 +14,7 @@ def take_ticket(w: World, now: int, visit: int) -> None:
     """A visitor stands in the room, and will be let in when their turn comes."""
     turn = max(now, w.cells[at.C_ROOM_NEXT])
     w.cells[at.C_ROOM_NEXT] = turn + w.cells[at.C_ROOM_GAP]
-    w.visits[visit + at.V_STATE] = at.IN_ROOM
+    w.marks[visit + at.M_STATE] = at.IN_ROOM
     w.visits[visit + at.V_INTENDED] = now
     w.visits[visit + at.V_FIRST] = now
     count_wait(w, at.WAITING_ROOM)

@@ -96,6 +96,7 @@ def build_world(order: Order, places: int = 0) -> at.World:
     world = at.World(
         cells=cells,
         visits=[],
+        marks=[],
         jobs=[],
         cores=cores,
         loops=loops,
@@ -177,7 +178,7 @@ def add_places(world: at.World, count: int) -> None:
     """Room for ``count`` more visits and jobs (of a World of lists)."""
     cells = world.cells
     for sequence, size, link, free, room in (
-        (world.visits, at.VISIT, at.V_NEXT, at.C_FREE_VISIT, at.C_ROOM_VISITS),
+        (world.visits, at.VISIT, at.VACANT, at.C_FREE_VISIT, at.C_ROOM_VISITS),
         (world.jobs, at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS),
     ):
         first = len(sequence)
@@ -187,6 +188,7 @@ def add_places(world: at.World, count: int) -> None:
         sequence[len(sequence) - size + link] = cells[free]
         cells[free] = first
         cells[room] += count
+    world.marks.extend([0] * (at.MARKS * count))
 
 
 def _ns(seconds: float) -> int:
