@@ -39,6 +39,10 @@ class InputError(SurgeError):
         count = f"{len(self.faults)} fault{'s' if len(self.faults) != 1 else ''}"
         super().__init__(f"{subject}: {count}\n{lines}")
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, tuple[Fault, ...]]]:
+        """It comes home from another process as it was made, not by its message."""
+        return type(self), (self.subject, self.faults)
+
 
 class ScenarioError(InputError):
     """A scenario that can't be used."""
