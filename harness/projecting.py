@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from harness import CHECKOUT
+from harness.from_state import begun, refuse_bends
 from harness.progress import progress
 from harness.tables import say
 from harness.walk import Options, Walk, read_walk
@@ -55,17 +56,23 @@ def read_question(arguments: argparse.Namespace) -> Asked:
         remedy = "a trace keeps one replication: leave it out, and choose the one by --seed"
         options.fault("replications", replications, remedy)
     horizon_s = options.span("horizon") if arguments.horizon is not None else None
+    if arguments.from_state:
+        refuse_bends(options)
     options.done()
     model_file, model = find_model(arguments.model)
+    deployment, state = find_deployment(arguments.deployment, arguments.pairs), None
+    if arguments.from_state:
+        walk, state = begun(arguments.from_state, walk, deployment)
     question = Question(
         scenario=walk.scenario,
         model=model,
-        deployment=find_deployment(arguments.deployment, arguments.pairs),
+        deployment=deployment,
         bending=walk.bending,
         engine=arguments.engine,
         replications=replications,
         trace=arguments.trace is not None,
         horizon_s=horizon_s,
+        state=state,
     )
     return Asked(question, walk, model_file, str(arguments.scenario), arguments.deployment)
 
@@ -139,6 +146,7 @@ def bytes_needed(question: Question) -> float:
     if bending.population is not None:
         scenario = scenario.with_population(bending.population)
     walked = float(scenario.curve.expected(*bending.window_s)) * bending.thin
+    walked += question.state.total if question.state else 0
     return scenario.curve.population * BYTES_AN_ARRIVAL + walked * BYTES_A_PERSON
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.from_state import show_lines
 from harness.projecting import Asked
 from harness.tables import Column, count, say, share, show, show_verdicts, span
 from harness.trust_tables import show_trust
@@ -35,8 +36,12 @@ def projection_json(
 
 
 def show_projection(asked: Asked, projection: Projection, verdicts: Sequence[Verdict]) -> None:
-    """Steps, stations, checkpoints, and last what matters: the verdicts and the collapse."""
+    """Steps, stations, checkpoints, and last what matters: the verdicts and the collapse.
+
+    From a state on, before all: when the lines are drained that people stood in.
+    """
     found = projection.to_json()
+    show_lines(found)
     show_steps(found)
     show_stations(found)
     show_checkpoints(asked, found)

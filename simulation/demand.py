@@ -65,8 +65,8 @@ class Demand:
 
     @property
     def come_for(self) -> int:
-        """Cells until the last visitor has come."""
-        return max(1, int(np.flatnonzero(self.arrivals > 0)[-1]) + 1)
+        """Cells until the last visitor has come; 1 where nobody comes."""
+        return int(np.flatnonzero(self.arrivals > 0).max(initial=0)) + 1
 
 
 def demand_of(question: Question) -> Demand:

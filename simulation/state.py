@@ -123,7 +123,7 @@ def load_state(path: Path, scenario: Scenario, deployment: Deployment) -> State:
     reader = Reader(table)
     reader.take("schema", one_of(SCHEMA_NAME))
     state = _read(reader, scenario, deployment)
-    reader.done(also=("schema", "why"))
+    reader.done(also=("schema", "why", *QUEUES, *AGE_OF.values(), *CHECKPOINT_STEPS))
     if reader.faults:
         raise InputError(f"state {path.name}", reader.faults)
     return state

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.report import (
     advice,
+    drained,
     environment,
     latency,
     limits,
@@ -170,6 +171,7 @@ class ProjectionSection:
     sentence: str
     two_peaked: bool
     plot: Plot
+    drained: list[tuple[Plot, list[str]]]
     checkpoints: list[projected.CheckpointRow]
     steps: list[projected.StepRow]
     stations: list[projected.StationRow]
@@ -199,6 +201,7 @@ def _projection(dossier: Dossier) -> ProjectionSection | None:
         plot=plots.collapse(
             "collapse", sentence, (middle, float(chance["low"]), float(chance["high"])), limit
         ),
+        drained=drained.plots(raw),
         checkpoints=projected.checkpoints(raw, scenario),
         steps=projected.steps(raw),
         stations=projected.stations(raw),

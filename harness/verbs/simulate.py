@@ -34,6 +34,9 @@ def add(subparsers: Subparsers) -> None:
         "a probability of collapse below 5 %%, 299 below 1 %% (1)")  # fmt: skip
     add("--max-wall", metavar="SPAN", default="10m",
         help="wall-clock time after which it stops, with what it has (10m)")  # fmt: skip
+    add("--from-state", metavar="FILE", type=Path,
+        help="go on from a measured state, such as docs/examples/state-14h.toml: when are the "
+        "lines drained that people stand in")  # fmt: skip
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
     add("--trace", metavar="DIR", type=Path,
         help="keep every attempt, as a run directory (one replication)")  # fmt: skip
