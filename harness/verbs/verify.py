@@ -26,11 +26,15 @@ def add(subparsers: Subparsers) -> None:
     add("--run-dir", metavar="DIR", type=Path, help="where the record goes (runs/verify-TIME)")
     add("--set", action="append", default=[], metavar="NAME=VALUE", dest="pairs",
         help="a setting of the system, as in surge serve")  # fmt: skip
+    add("--ablate", metavar="DIR", type=Path,
+        help="measure nothing: predict that record again without each element")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout (surge/agreement/1)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 measured, 3 invalid."""
+    if arguments.ablate is not None:
+        return _ablate(arguments.ablate, as_json=arguments.json)
     from harness.agreement_tables import show_agreement
     from harness.experiment import own_settings, verify
     from harness.experiment_design import read_design
@@ -46,4 +50,19 @@ def run(arguments: argparse.Namespace) -> int:
     say("", f"record: {directory}")
     if arguments.json:
         print_json(found.agreement.to_json())
+    return 0
+
+
+def _ablate(record: Path, *, as_json: bool) -> int:
+    """0: what each element of the model buys was printed."""
+    from harness.ablation import ablate, ablation_json, read_record
+    from harness.ablation_tables import show_ablation
+    from harness.run_directory import print_json
+    from harness.tables import say
+
+    found = ablate(read_record(record), say)
+    for offered_per_s, every in found:
+        show_ablation(offered_per_s, every)
+    if as_json:
+        print_json(ablation_json(record, found))
     return 0
