@@ -116,7 +116,7 @@ def test_one_replication_has_no_spread() -> None:
     assert spread_of([0.1]) == Part()
 
 
-@pytest.mark.parametrize("levels", [1, 3, 8])
+@pytest.mark.parametrize("levels", [1, pytest.param(3, marks=pytest.mark.slow), 8])
 @pytest.mark.parametrize("always", [0.0, -0.5])
 def test_intervals_cover_a_measurement_as_often_as_they_say(levels: int, always: float) -> None:
     """Known truth, 400 worlds: the model errs by ``always`` and a random part (0.3) for each kind
