@@ -69,7 +69,7 @@ def test_a_registry_that_is_saturated_says_which_rate_would_do(
     assert (line["drained"], line["drained_at_h"]) == (0, None)
     assert line["needed_per_s"] >= 100 / 300
     assert "does not drain before the horizon" in answered.told
-    assert "0.103 checks a second leave it, 0.333 would" in " ".join(answered.told.split())
+    assert "0.1 checks a second leave it, 0.333 would" in " ".join(answered.told.split())
 
 
 def test_every_fault_of_a_state_is_told_at_once(
