@@ -11,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.report import (
     advice,
+    assured,
+    cliff,
     drained,
     environment,
     latency,
@@ -109,6 +111,8 @@ def context(dossier: Dossier) -> dict[str, Any]:
         "trust_note": verdict.trust_note(dossier),
         "saturation": trust.saturation(dossier.agreement) if dossier.agreement else "",
         "projection": _projection(dossier),
+        "projection_assured": assured.assured(dossier.projection),
+        "plan_assured": assured.assured(dossier.plan),
         "breaks": advice.first_breaks(hardest) if hardest else [],
         "hardest": hardest,
         "next_steps": advice.next_steps(dossier),
@@ -181,6 +185,8 @@ class ProjectionSection:
     bent: bool
     course: list[Plot]
     band_note: str
+    cliff: Plot | None
+    cliff_note: str
 
 
 def _projection(dossier: Dossier) -> ProjectionSection | None:
@@ -210,5 +216,7 @@ def _projection(dossier: Dossier) -> ProjectionSection | None:
         reading_name=name,
         bent=projected.is_bent(raw, scenario),
         course=over_time.over_time_plots(raw),
+        cliff=cliff.cliff_plot(raw.get("cliff")),
+        cliff_note=cliff.NOTE,
         band_note=over_time.band_note(raw["over_time"]) if raw.get("over_time") else "",
     )
