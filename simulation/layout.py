@@ -259,7 +259,9 @@ S_PEAK: Final = 4
 S_DRAINED: Final = 5  # when the queue last became empty
 S_LONGEST: Final = 6  # ns of the longest wait
 S_LEFT: Final = 7  # left before they were served
-STATION: Final = 8
+S_WAITED_FULL: Final = 8  # how often S_WAITED was full: of a nation's hours it holds a part only
+STATION: Final = 9
+FULL: Final = 1 << 60  # ns
 
 EVENT_LOOP: Final = 0
 WRITE_BATCHER: Final = 1

@@ -41,7 +41,11 @@ def count_service(w: World, station: int, now: int, waited: int, busy: int) -> N
     if length == 0:
         w.stations[mine + at.S_DRAINED] = now
     w.stations[mine + at.S_SERVED] += 1
-    w.stations[mine + at.S_WAITED] += waited
+    total = w.stations[mine + at.S_WAITED] + waited
+    if total >= at.FULL:
+        total -= at.FULL
+        w.stations[mine + at.S_WAITED_FULL] += 1
+    w.stations[mine + at.S_WAITED] = total
     w.stations[mine + at.S_BUSY] += busy
     w.stations[mine + at.S_LONGEST] = max(w.stations[mine + at.S_LONGEST], waited)
 

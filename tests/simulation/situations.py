@@ -342,6 +342,8 @@ SITUATIONS: Final = (
               attack=Attack(200.0, 0.0, 2.0, ("register",), 3, 0.02),
               deployment=Deployment(speed=8, agents=4, call_length=exponential(0.5),
                                     call_patience=exponential(30), registry_slots=3)),
+    Situation("checks are queued whose waits are more than a cell holds", waiting=(300, 0, 0),
+              waited_s=(9e8, 0)),
     Situation("checks are queued at a registry that is out, nobody waits for mail",
               walk=journey(mail=False, polls=6), waiting=(400, 0, 0), waited_s=(4, 0),
               deployment=Deployment(registry_windows=(RegistryWindow(0, 3),))),
