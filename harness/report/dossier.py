@@ -32,7 +32,10 @@ SCHEMAS: Final = {
     "agreement": agreements.SCHEMA_NAME,
     "projection": "surge/projection/1",
     "plan": "surge/plan/1",
+    "cliff": "surge/cliff/1",
 }
+#: What is only asked for now and then: nobody is told that it is missing.
+OPTIONAL: Final = ("cliff",)
 #: Runs of these names only look for the limit: they may overload anything, and judge nobody.
 PROBES: Final = ("saturation", "warm-up")
 
@@ -124,7 +127,13 @@ class Dossier:
     agreement: Agreement | None = None
     projection: Mapping[str, Any] | None = None
     plan: Mapping[str, Any] | None = None
+    beside: Mapping[str, Any] | None = None  # a map of the cliff that was computed for itself
     missing: tuple[str, ...] = field(default=())
+
+    @property
+    def cliff(self) -> Mapping[str, Any] | None:
+        """The map of the cliff: the projection's own, else one that `surge cliff` printed."""
+        return (self.projection or {}).get("cliff") or self.beside
 
     @property
     def judged(self) -> RunRecord | None:
@@ -175,7 +184,8 @@ def read_dossier(paths: Sequence[Path]) -> Dossier:
         agreement=_agreement(read.get("agreement"), projection),
         projection=projection,
         plan=read.get("plan"),
-        missing=tuple(f"{kind}.json" for kind in SCHEMAS if kind not in files),
+        beside=read.get("cliff"),
+        missing=tuple(f"{kind}.json" for kind in SCHEMAS if kind not in (*files, *OPTIONAL)),
     )
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.report import (
     advice,
     assured,
+    cliff,
     drained,
     environment,
     latency,
@@ -184,6 +185,8 @@ class ProjectionSection:
     bent: bool
     course: list[Plot]
     band_note: str
+    cliff: Plot | None
+    cliff_note: str
 
 
 def _projection(dossier: Dossier) -> ProjectionSection | None:
@@ -213,5 +216,7 @@ def _projection(dossier: Dossier) -> ProjectionSection | None:
         reading_name=name,
         bent=projected.is_bent(raw, scenario),
         course=over_time.over_time_plots(raw),
+        cliff=cliff.cliff_plot(raw.get("cliff")),
+        cliff_note=cliff.NOTE,
         band_note=over_time.band_note(raw["over_time"]) if raw.get("over_time") else "",
     )

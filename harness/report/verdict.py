@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.report import projected
+from harness.report import cliff, projected
 from harness.report.dossier import Dossier, RunRecord
 from harness.report.units import count, plural, seconds, share, signed, visitors, words
 from workload.objective import Answer, Objective, Verdict
@@ -62,6 +62,8 @@ def banner(dossier: Dossier) -> Banner:
         return Banner(UNSURE, STAMPS[UNSURE], "There is no run and no projection to judge.")
     if run and len(dossier.runs) > 1:
         notes.append(f"The measured verdict is that of run {run.name}, the highest load judged.")
+    if dossier.cliff is not None:
+        notes.append(cliff.distance(dossier.cliff))
     if dossier.projection is not None:
         notes.append(trust_note(dossier))
     tone = next(tone for tone in (VOID, BAD, UNSURE, GOOD) if tone in tones)

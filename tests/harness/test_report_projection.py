@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.report_runs import Words, words_of, write_demo, write_projection, write_run
+from workload.manifest import write_json
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +158,56 @@ def test_a_single_replication_is_drawn_without_a_band(tmp_path: Path) -> None:
 def test_a_projection_without_a_course_draws_none(words: Words) -> None:
     """As kept from before there was one."""
     assert "Over time" not in words.of["projection"]
+
+
+ANSWER = "quota 8 is 2 (25 %) on the safe side of the cliff: 6 collapses, 7 does not"
+
+
+def flow_map() -> dict[str, object]:
+    """Quotas of 6, 7 and 8 checks a second, of which 6 collapses; 8 was simulated four times."""
+    full = {
+        "x": 8.0, "y": 1.0, "collapses": 0, "replications": 4, "low": 0.0, "high": 0.6,
+        "two_peaked": False, "lost": 0.0, "lost_clean": 0.0, "lost_collapsed": None,
+    }  # fmt: skip
+    lost = {6.0: 0.31, 7.0: 0.02, 8.0: 0.01}
+    return {
+        "method": "flows",
+        "answer": ANSWER,
+        "axes": [
+            {"name": "quota", "values": list(lost)},
+            {"name": "demand", "values": [1.0]},
+        ],
+        "points": [
+            {"x": x, "y": 1.0, "lost": share, "collapses": share > 0.05}
+            for x, share in lost.items()
+        ],
+        "full_size": [full],
+        "edge": {"y": 1.0, "at": 6.0, "safe": 7.0, "chosen": 8.0, "units": 2.0, "share": 0.25},
+        "confirmed": False,
+    }
+
+
+def test_the_distance_to_the_cliff_stands_beside_the_verdict(tmp_path: Path) -> None:
+    """In units and per cent; the map shows what is lost, and what was simulated."""
+    write_projection(tmp_path, collapses=0, replications=10, cliff=flow_map())
+    words = words_of(tmp_path / "projection.json")
+    assert f"Q{ANSWER[1:]}." in words.of["verdict"]
+    found = words.of["projection"]
+    assert "How far to the cliff" in found
+    assert "31%!" in found
+    assert "0 of 4" in found
+    assert "blind near the edge" in found
+
+
+def test_a_map_that_was_computed_for_itself_stands_there_too(tmp_path: Path) -> None:
+    """`surge cliff --json`, kept as cliff.json beside the projection."""
+    write_projection(tmp_path, collapses=0, replications=10)
+    kept = {"schema": "surge/cliff/1", "answer": "slots 5 is 1 (20 %) on the safe side"}
+    write_json(tmp_path / "cliff.json", kept)
+    words = words_of(tmp_path)
+    assert "Slots 5 is 1 (20 %) on the safe side." in words.of["verdict"]
+
+
+def test_without_a_map_nothing_is_said_of_a_cliff(words: Words) -> None:
+    """Neither a distance nor a place for one, and nobody is told that it is missing."""
+    assert "cliff" not in " ".join(words.of.values()).lower()
