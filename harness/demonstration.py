@@ -1,43 +1,61 @@
-"""The demo: measure, learn, predict, check, project the nation's opening, report. All in one."""
+"""The demo: measure, learn, predict, check, project the whole nation and its cliff, report."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.agreement_tables import show_agreement
 from harness.experiment import Findings, measured_part, own_settings, verify
 from harness.experiment_design import QUICK, Design
+from harness.flow_cliff import flow_cliff_json, flow_cliff_with_progress, show_flow_cliff
 from harness.projecting import Asked, judged, project_with_progress
 from harness.projection_tables import projection_json, show_projection
 from harness.report import write_report
-from harness.tables import say, span
+from harness.tables import say, share, span
 from harness.walk import Walk
+from simulation.cliff import Axis
+from simulation.cliff_flows import FlowCliff
 from simulation.deployment import load_deployment
 from simulation.projection import Projection, Question
+from simulation.screen import Clock
 from workload.manifest import Bending, write_json
 from workload.objective import Verdict
 from workload.scenario import load_scenario
 
-SCENARIO = "prakerja-2020"
-DEPLOYMENT = "national"
+SCENARIO: Final = "prakerja-2020"
+DEPLOYMENT: Final = "national"
+#: The cliff: what the ministry's interface answers a second, and times as many people. Queued
+#: checks wait for its quota alone: neither slots nor attempts of the 2020 interface move this edge.
+OVER: Final = Axis("registry_quota_per_s", (6.0, 6.5, 7.0, 7.5, 8.0, 8.4, 9.0, 10.0, 12.0))
+BESIDE: Final = Axis("demand", (0.75, 1.0, 1.25, 1.5))
+#: Wall-clock seconds that the nation may take, and after it the two sides of the cliff.
+NATION_S: Final = 180.0
+SIDES_S: Final = 90.0
+#: Clean replications that show a probability of collapse below 1 % (one-sided 95 %).
+SHOW_BELOW_1: Final = 299
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What was found, and the report that shows it."""
+    """What was found, and the report that shows it. ``nation_s``: how long projecting it took."""
 
     findings: Findings
     projection: Projection
     verdicts: tuple[Verdict, ...]
+    cliff: FlowCliff
     report: Path
     wall_s: float
+    nation_s: float
 
 
 def demonstrate(
-    directory: Path, opening_s: float, replications: int, design: Design = QUICK
+    directory: Path, replications: int, until_s: float | None = None, design: Design = QUICK
 ) -> Demonstration:
-    """Run the loop and write everything below ``directory``."""
+    """Run the loop and write everything below ``directory``.
+
+    ``until_s``: project that much of the wave; None: all of it.
+    """
     began = time.monotonic()
     scenario = measured_part(load_scenario(SCENARIO))
     findings = verify(scenario, directory, design, say, own_settings([]))
@@ -46,35 +64,65 @@ def demonstrate(
         scenario=scenario,
         model=findings.model,
         deployment=load_deployment(DEPLOYMENT),
-        bending=Bending((0.0, opening_s)),
+        bending=Bending((0.0, until_s or scenario.curve.duration_s)),
         replications=replications,
     )
-    people = float(scenario.curve.expected(0.0, opening_s))
-    say(
-        "",
-        f"projecting the first {span(opening_s)} of the opening, up to the identity check: "
-        f"{people:,.0f} people, {replications} times, on the deployment `{DEPLOYMENT}`",
-    )
-    projection = project_with_progress(question)
+    projection, nation_s = _nation(question)
+    cliff = flow_cliff_with_progress(question, OVER, BESIDE, projection, Clock(SIDES_S))
     asked = Asked(question, Walk(scenario, question.bending), directory / "model.json")
     verdicts = tuple(judged(projection))
     found = {
         **projection_json(asked, projection, verdicts),
         "agreement": findings.agreement.to_json(),
+        "cliff": flow_cliff_json(cliff),
     }
     write_json(directory / "projection.json", found)
     show_projection(asked, projection, verdicts)
+    say(rests_on(projection))
+    show_flow_cliff(cliff)
     report = write_report([directory], directory / "report.html")
     wall_s = time.monotonic() - began
     events = sum(one.events for one in projection.replications)
     busy_s = sum(one.wall_s for one in projection.replications)
     say("", f"{events:,} simulated events at {events / busy_s:,.0f} a second and thread")
-    say(f"the whole demo took {span(wall_s)}", f"report: {report}")
-    return Demonstration(findings, projection, verdicts, report, wall_s)
+    say(f"the whole demo took {span(wall_s)}, {span(nation_s)} of it the nation's wave")
+    say(f"report: {report}")
+    return Demonstration(findings, projection, verdicts, cliff, report, wall_s, nation_s)
+
+
+def _nation(question: Question) -> tuple[Projection, float]:
+    """As many replications as there is time for; and how long they took, seconds."""
+    scenario, (_, end_s) = question.scenario, question.bending.window_s
+    people = float(scenario.curve.expected(0.0, end_s))
+    part = "the whole wave" if end_s >= scenario.curve.duration_s else "the first part of the wave"
+    say(
+        "",
+        f"projecting {part}, {span(end_s)}, up to the identity check: {people:,.0f} people, "
+        f"{question.replications} times, on the deployment `{DEPLOYMENT}`",
+    )
+    began = time.monotonic()
+    projection = project_with_progress(question, clock=Clock(NATION_S))
+    took_s = time.monotonic() - began
+    say(f"{len(projection.replications)} full-size replications took {span(took_s)}")
+    return projection, took_s
+
+
+def rests_on(projection: Projection) -> str:
+    """How little a verdict on collapse rests on, in a sentence."""
+    runs, (_, high) = len(projection.replications), projection.collapse()
+    said = f"The verdict on collapse rests on {runs} full-size replication{'s' if runs > 1 else ''}"
+    if projection.collapses:
+        return f"{said}, {projection.collapses} of which collapsed."
+    return (
+        f"{said}: none collapsed, which only shows a probability of at most {share(high)} (95 %); "
+        f"{SHOW_BELOW_1} clean ones would show below 1 %."
+    )
 
 
 def demo_json(shown: Demonstration) -> dict[str, Any]:
     """`surge/demo/1`."""
+    projection = shown.projection
+    low, high = projection.collapse()
     return {
         "schema": "surge/demo/1",
         "directory": str(shown.findings.directory),
@@ -82,4 +130,12 @@ def demo_json(shown: Demonstration) -> dict[str, Any]:
         "wall_s": shown.wall_s,
         "agreement": shown.findings.agreement.to_json(),
         "objectives": [verdict.to_json() for verdict in shown.verdicts],
+        "nation": {
+            "people": projection.to_json()["population"],
+            "replications": len(projection.replications),
+            "wall_s": shown.nation_s,
+            "collapse": {"count": projection.collapses, "low": low, "high": high},
+            "rests_on": rests_on(projection),
+        },
+        "cliff": flow_cliff_json(shown.cliff),
     }

@@ -22,7 +22,7 @@ def test_the_demo_closes_the_loop_and_reports_it(
     def demo(folder: Path) -> tuple[Path, Demonstration | RunInvalid]:
         record = folder / "demo"
         try:
-            return record, demonstrate(record, opening_s=5.0, replications=2, design=design)
+            return record, demonstrate(record, replications=2, until_s=5.0, design=design)
         except RunInvalid as invalid:
             return record, invalid
 
@@ -36,8 +36,11 @@ def test_the_demo_closes_the_loop_and_reports_it(
     assert projection["agreement"] == json.loads((record / "agreement.json").read_text())
     assert projection["population"] > 5_000
     assert json_faults(projection) == []
+    assert projection["cliff"]["answer"] in told.replace("\n", " ")
     page = shown.report.read_text()
     assert "held-out-1" in page
+    assert projection["cliff"]["answer"][1:] in page
     assert "Verdict" in page
     assert "simulated events" in told
     assert "the whole demo took" in told
+    assert "rests on 2 full-size replications" in " ".join(told.split())
