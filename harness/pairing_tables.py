@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from harness.projecting import Asked, project_with_progress
 from harness.tables import Column, say, share, show, span, three_digits
-from simulation.pairing import Difference, Pairing, changed
+from simulation.pairing import REPLICA_HOURS, Difference, Pairing, changed
 from simulation.projection import Projection
 from simulation.screen import Clock
 from workload.errors import Fault, InputError, InvalidRunError
@@ -67,7 +67,7 @@ def show_pairing(found: Pairing) -> None:
 
 
 def _row(one: Difference) -> list[str]:
-    shown = share if one.name == "lost" else span
+    shown = {"lost": share, REPLICA_HOURS: three_digits}.get(one.name, span)
 
     def signed(value: float) -> str:
         return f"{'−' if value < 0 else '+'}{shown(abs(value))}"

@@ -83,12 +83,15 @@ def show_settings(found: Plan) -> None:
     rows = []
     for one in SETTINGS:
         value = float(getattr(found.cheapest, one.name))
+        scales = one.name == "replicas" and found.paid_replicas is not None
+        paid = float(found.paid_replicas or 0.0) if scales else value
         price = found.cheapest.prices.get(one.price)
         least = found.least.get(one.name)
         rows.append([
-            one.name, f"{value:g}", "given" if least is None else f"{least:g}",
+            one.name, f"{paid:.3g} on average" if scales else f"{value:g}",
+            "given" if least is None else f"{least:g}",
             "–" if price is None else f"{price:g}",
-            "–" if price is None else count(price * value),
+            "–" if price is None else count(price * paid),
         ])  # fmt: skip
     why = "Nothing that passes the screen is cheaper: no setting can be below its least."
     if not found.is_least:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.from_state import show_lines
 from harness.projecting import Asked
+from harness.scaling_tables import show_scaling
 from harness.tables import Column, count, say, share, show, show_verdicts, span
 from harness.trust_tables import show_trust
 from simulation.bounds import bounds_of
@@ -44,6 +45,7 @@ def show_projection(asked: Asked, projection: Projection, verdicts: Sequence[Ver
     show_lines(found)
     show_steps(found)
     show_stations(found)
+    show_scaling(found)
     show_checkpoints(asked, found)
     show_verdicts(verdicts)
     show_collapse(asked, found)

@@ -29,6 +29,7 @@ from workload.summary import finite
 
 CONFIDENCE: Final = 0.95
 OPENING: Final = "opening"
+REPLICA_HOURS: Final = "replica-hours"
 #: Stations whose waiting is compared.
 QUEUES: Final = ("event_loop", "database", "registry_client", "mail_sender")
 
@@ -162,7 +163,9 @@ def difference_of(name: str, first: Sequence[float], second: Sequence[float]) ->
 
 
 def _figures(one: Replication) -> dict[str, float]:
-    """Of one replication: the share lost, latencies (s) and waits (s)."""
+    """Of one replication: the share lost, latencies (s), waits (s), and hours of replicas that come
+    and go.
+    """
     found = {"lost": one.lost_share}
     for step in one.summary.steps:
         for p in (50, 95, 99):
@@ -171,4 +174,6 @@ def _figures(one: Replication) -> dict[str, float]:
         if name in one.stations:
             found[f"mean wait {name}"] = one.stations[name]["mean_wait_s"]
             found[f"longest wait {name}"] = one.stations[name]["longest_wait_s"]
+    if one.scaled:
+        found[REPLICA_HOURS] = one.scaled.replica_hours
     return found

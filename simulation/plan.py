@@ -21,6 +21,7 @@ from simulation.executors import given
 from simulation.fluid import fluid_of
 from simulation.projection import Projection
 from simulation.replication import Question, Replication
+from simulation.scaled_answer import paid_replicas
 from simulation.screen import Clock, Screen, objectives_broken, replicate_in_time
 from simulation.search import (
     CLOSE,
@@ -99,7 +100,12 @@ class Plan:
 
     @property
     def cost(self) -> float:
-        return cost_of(self.cheapest)
+        return cost_of(self.cheapest, self.paid_replicas)
+
+    @property
+    def paid_replicas(self) -> float | None:
+        """Of a deployment that scales: how many all the time would cost as much; None: fixed."""
+        return paid_replicas(self.confirmed.replications)
 
     def to_json(self) -> dict[str, Any]:
         """The parts of `surge/plan/1` that need no verdict."""
@@ -112,6 +118,7 @@ class Plan:
             "least": dict(self.least),
             "is_least": self.is_least,
             "cost": self.cost,
+            "paid_replicas": self.paid_replicas,
             "bottleneck": self.bounds.bottleneck.station,
             "bounds": [row.to_json() for row in (*self.bounds.rows, *self.bounds.beside)],
             "looks": self.bounds.looks.to_json() if self.bounds.looks else None,
@@ -150,12 +157,16 @@ class Plan:
         }
 
 
-def cost_of(deployment: Deployment) -> float:
-    """A month, by the profile's prices; what has none costs nothing."""
+def cost_of(deployment: Deployment, replicas: float | None = None) -> float:
+    """A month, by the profile's prices; what has none costs nothing.
+
+    ``replicas``: paid on average, where they come and go.
+    """
     prices = deployment.prices
-    return sum(
-        prices.get(one.price, 0.0) * float(getattr(deployment, one.name)) for one in SETTINGS
-    )
+    counts = {one.name: float(getattr(deployment, one.name)) for one in SETTINGS}
+    if replicas is not None:
+        counts["replicas"] = replicas
+    return sum(prices.get(one.price, 0.0) * counts[one.name] for one in SETTINGS)
 
 
 def find_plan(

@@ -32,6 +32,7 @@ from simulation.replication import (
     finishes_ideally,
     replicate,
 )
+from simulation.scaled_answer import scaling_of
 from workload.errors import InvalidRunError
 from workload.histogram import Histogram
 from workload.manifest import Bending
@@ -150,6 +151,7 @@ class Projection:
             "attack": {one.name: self.step(one.name) for one in first.summary.attack},
             "stations": {name: self.station(name) for name in first.stations},
             "modes": self._modes(),
+            "scaling": scaling_of(self.replications, question.deployment.prices, self._mean),
             "bottleneck": self.bottleneck,
             "over_time": over_time(
                 self.replications, question.scenario.journey.names, self.bottleneck

@@ -347,14 +347,13 @@ def _stations(order: Order, world: at.World) -> dict[str, dict[str, float]]:
     for number, name in enumerate(at.STATIONS):
         row = [int(v) for v in world.stations[number * at.STATION : (number + 1) * at.STATION]]
         served, waited_ns = row[at.S_SERVED], row[at.S_WAITED_FULL] * at.FULL + row[at.S_WAITED]
+        busy_s = row[at.S_BUSY] / 1e9
         if name in NOT_EVERYWHERE and not served + row[at.S_LENGTH]:
             continue
         drained_h = math.inf if row[at.S_LENGTH] else row[at.S_DRAINED] / 3600e9
         found[name] = {
             "served": served,
-            "utilisation": _utilisation(
-                order, name, served, row[at.S_BUSY] / 1e9, drained_h, scaled
-            ),
+            "utilisation": _utilisation(order, name, served, busy_s, drained_h, scaled),
             "peak_queue": row[at.S_PEAK],
             "mean_wait_s": waited_ns / served / 1e9 if served else 0.0,
             "longest_wait_s": row[at.S_LONGEST] / 1e9,

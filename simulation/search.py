@@ -63,11 +63,15 @@ def check_can_be_judged(question: Question) -> None:
 
 
 def settings_to_search(deployment: Deployment, fixed: frozenset[str]) -> tuple[Setting, ...]:
-    """Those that are not fixed and mean something here: no quota where there is none."""
+    """Those that are not fixed and mean something here: no quota where there is none.
+
+    Where replicas come and go, how many there are is the scaling's to say.
+    """
     return tuple(
         one
         for one in SETTINGS
         if one.name not in fixed
+        and not (one.name == "replicas" and deployment.scaling)
         and not (one.name == "database_cores" and deployment.shared_core)
         and not (one.name == "registry_quota_per_s" and not deployment.registry_quota_per_s)
     )

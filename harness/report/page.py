@@ -28,6 +28,7 @@ from harness.report import (
 )
 from harness.report.dossier import Dossier, RunRecord, read_dossier
 from harness.report.plots import Plot
+from harness.report.replicas import paid_sentence, replicas_plot
 from workload.scenario import Reading
 
 HERE: Final = Path(__file__).resolve().parent
@@ -176,6 +177,8 @@ class ProjectionSection:
     two_peaked: bool
     plot: Plot
     drained: list[tuple[Plot, list[str]]]
+    replicas: Plot | None
+    paid: str
     checkpoints: list[projected.CheckpointRow]
     steps: list[projected.StepRow]
     stations: list[projected.StationRow]
@@ -208,6 +211,8 @@ def _projection(dossier: Dossier) -> ProjectionSection | None:
             "collapse", sentence, (middle, float(chance["low"]), float(chance["high"])), limit
         ),
         drained=drained.plots(raw),
+        replicas=replicas_plot(raw),
+        paid=paid_sentence(raw),
         checkpoints=projected.checkpoints(raw, scenario),
         steps=projected.steps(raw),
         stations=projected.stations(raw),

@@ -71,7 +71,7 @@ def offered_achieved(
         axes.set(ylabel="steps a second")
         axes.set_ylim(0, max(float(begun.max()), float(answered.max()), 1.0) * 1.12)
         time_axis(axes, max(float(edges[-1]), 1.0))
-        _mark(axes, arrivals_s, "arrivals end")
+        mark(axes, arrivals_s, "arrivals end")
         axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.15))
     return Plot(title, told, drawing.svg)
 
@@ -92,7 +92,8 @@ def _round_step(wanted: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= wanted)
 
 
-def _mark(axes: Axes, at: float, what: str) -> None:
+def mark(axes: Axes, at: float, what: str) -> None:
+    """A line at an instant, and what was then; none at the edges."""
     if 0 < at < axes.get_xlim()[1] * 0.97:
         axes.axvline(at, color=FAINT, linewidth=0.8)
         axes.annotate(
@@ -170,7 +171,7 @@ def depths(
         top = max(float(depth.max()) for depth in queues.values())
         axes.set_ylim(0, max(top, 1.0) * 1.12)
         time_axis(axes, float(at[-1]))
-        _mark(axes, arrivals_s, "arrivals end")
+        mark(axes, arrivals_s, "arrivals end")
         axes.legend(loc="upper right", ncols=3, bbox_to_anchor=(1.0, 1.17))
     return Plot(title, told, drawing.svg)
 
