@@ -167,6 +167,7 @@ def interval_of(
     figures: Sequence[float],
     value: float,
     kind_of: Callable[[str], str],
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """The interval of one percentile; ``figures``: that of each replication, ``value``: of all."""
     parts = (
@@ -175,6 +176,30 @@ def interval_of(
         noise_of(agreement, metric, kind_of),
     )
     # Nothing was compared: nothing is known.
-    factor = math.inf if parts[1].looks == 0 else factor_of(parts)
+    factor = math.inf if parts[1].looks == 0 else factor_of(parts, confidence)
     low, high = value / factor, value * factor
     return Interval(step, metric, value, low, high, *parts, errors_of(agreement, step, metric))
+
+
+def coverage(
+    checks: Sequence[Agreement],
+    metrics: Sequence[str],
+    kind_of: Callable[[str], str],
+    confidence: float,
+) -> tuple[int, int]:
+    """(held-out figures inside of their interval, all of them), each check by the others alone.
+
+    Leave one out: a check's predictions get the intervals that the errors of the other checks
+    make, and what it measured is looked for in them. (0, 0) for fewer than two checks.
+    """
+    inside = total = 0
+    for number, check in enumerate(checks):
+        others = [one for place, one in enumerate(checks) if place != number]
+        known = Agreement((), math.nan, math.nan, tuple(lv for one in others for lv in one.levels))
+        for row in (row for level in check.levels if level.held_out for row in level.rows):
+            if not others or row.metric not in metrics or math.isnan(row.error):
+                continue
+            found = interval_of(known, row.step, row.metric, (), row.predicted, kind_of, confidence)
+            inside += found.low <= row.measured <= found.high
+            total += 1
+    return inside, total
