@@ -278,6 +278,10 @@ def _settings_beyond(question: Question, held: Sequence[Mapping[str, Any]]) -> I
         if most is not None and value > most:
             why = f"{value} {name} share out what comes, checked with {most}"
             yield Beyond("policy", name, why)
+    alone = {settings["batch_rows"] == 1 for settings in held if "batch_rows" in settings}
+    if alone and (deployment.batch_rows == 1) not in alone:
+        word = "off" if deployment.batch_rows == 1 else "on"
+        yield Beyond("policy", "batch_rows", f"batching {word} never answered in a check")
     if deployment.registry_windows:
         yield Beyond("registry", "registry_windows", "the registry's outages were never measured")
 

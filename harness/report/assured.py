@@ -11,6 +11,8 @@ from harness.trust_tables import RULE, basis_text, reasons
 from simulation.trust import Beyond
 from workload.agreement import Basis
 
+#: So many errors are named one by one.
+FEW: Final = 3
 METRICS: Final = {"p50_s": "p50", "p95_s": "p95", "p99_s": "p99"}
 
 
@@ -74,6 +76,15 @@ def _interval(row: Mapping[str, Any]) -> IntervalRow:
         value=seconds(row["value"]),
         low=seconds(row["low"]),
         high="unknown" if row["high"] is None else seconds(row["high"]),
-        errors=", ".join(map(signed, row["errors"])) or "never compared",
+        errors=_errors(row["errors"]),
         noise=f"±{share(row['noise'])}" if row["noise"] else NOTHING,
     )
+
+
+def _errors(errors: list[float | None]) -> str:
+    """Each where they are few, else the two ends; an infinite one is null, and comes first."""
+    if len(errors) <= FEW:
+        return ", ".join(map(signed, errors)) or "never compared"
+    finite = sorted(error for error in errors if error is not None)
+    ends = f"{signed(finite[0])} to {signed(finite[-1])}" if finite else NOTHING
+    return f"{ends} ({len(errors)} levels)"

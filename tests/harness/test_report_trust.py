@@ -23,13 +23,15 @@ def test_intervals_stand_beside_the_errors_that_made_them(tmp_path: Path) -> Non
     """p95 of 30 ms, half of the truth when it was checked: between 3 and 300 ms or so."""
     interval = {"step": "register", "metric": "p95_s", "value": 0.03, "low": 0.003, "high": 0.3,
                 "spread": 0.05, "error": 0.69, "noise": 0.1, "errors": [-0.5]}  # fmt: skip
+    often = {**interval, "metric": "p50_s", "errors": [0.1, -0.2, 0.3, 0.0]}
     unbounded = {**interval, "metric": "p99_s", "high": None, "errors": [], "noise": 0.0}
     trust = trust_of(asked(agreement())).to_json()
-    trust["intervals"] = [interval, unbounded]
+    trust["intervals"] = [often, interval, unbounded]
     write_projection(tmp_path, collapses=0, replications=10, trust=trust)
     found = words_of(tmp_path / "projection.json").of["projection"]
     assert "Not extrapolated" in found
     assert "register p95 30 ms 3 ms 300 ms −50 % ±10 %" in found
+    assert "−20 % to +30 % (4 levels)" in found
     assert "p99 30 ms 3 ms unknown never compared" in found
 
 

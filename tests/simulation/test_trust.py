@@ -96,6 +96,7 @@ def test_a_level_that_was_learned_from_is_no_check() -> None:
     [
         ({"identity_check": "queued"}, "identity_check = inline never answered in a check"),
         ({"admission": "shed"}, "admission = open never answered in a check"),
+        ({"batch_rows": 1}, "batching on never answered in a check"),
         ({"shared_core": True}, "shared_core = false never answered in a check"),
     ],
 )
