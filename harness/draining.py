@@ -15,6 +15,7 @@ LINES: Final = {
 }
 ENDED: Final = {
     "finished": "came through",
+    "awaiting_draw": "have joined and wait for the draw",
     "dropped_out": "left of their own accord",
     "turned_away": "were turned away",
     "open": "are still on their way at the horizon",

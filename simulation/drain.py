@@ -36,7 +36,8 @@ BEYOND: Final = 1.5
 class Line:
     """One line of one replication. Times in seconds since the state; ``drained_s`` is infinite
     where the line was never empty; ``left`` are in it at the end. ``per_s``: how many went a second
-    while it stood. ``lengths``: at these ``instants_s``. ``endings``: of those carried over.
+    while it stood. ``lengths``: at these ``instants_s``. ``endings``: of those carried over, those
+    who wait for the draw apart.
     """
 
     name: str
@@ -77,7 +78,8 @@ def _line(order: Order, world: at.World, number: int, first: int) -> Line:
     stood_s = min(drained_s, order.horizon_s)
     until = min(int(stood_s / cell_s), cells - 1)
     who = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[first : first + count]
-    endings = who[:, at.E_LAST] & 255
+    waits = (who[:, at.E_LAST] & at.ENDED_AWAITING_DRAW) != 0
+    endings = who[~waits, at.E_LAST] & 255
     instants_s = np.append(0.0, ends_s)
     station = STATIONS[number] * at.STATION
     return Line(
@@ -91,7 +93,10 @@ def _line(order: Order, world: at.World, number: int, first: int) -> Line:
         needed_per_s=float((came / ends_s).min()),
         instants_s=instants_s,
         lengths=lengths,
-        endings={e.name.lower(): int((endings == e).sum()) for e in Ending},
+        endings={
+            **{e.name.lower(): int((endings == e).sum()) for e in Ending},
+            "awaiting_draw": int(waits.sum()),
+        },
     )
 
 
