@@ -40,7 +40,7 @@ _VARIABLES: Final = {
     BAND: "var(--band)",
     **{colour: f"var(--s{number})" for number, colour in enumerate(SERIES)},
 }
-_STYLE: Final[Any] = {
+STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "surge",
     "font.family": "sans-serif",
@@ -87,7 +87,7 @@ class Sheet:
 @contextmanager
 def sheet(name: str, title: str, told: str, height_in: float) -> Iterator[Sheet]:
     """A figure in our style. ``told``: the sentence that stands for it where it can't be seen."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         drawing = Sheet(Figure(figsize=(WIDTH_IN, height_in), layout="constrained"))
         yield drawing
         drawing.svg = _inline(drawing.figure, name, title, told)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import FigureBase
 from matplotlib.ticker import FuncFormatter
 
 from harness.report.canvas import DASHES, INK, SERIES, sheet
@@ -82,7 +82,12 @@ def queue_title(course: Raw) -> str:
         return f"Hardly anybody waits at the {station}, the busiest station"
     at_s = (bundles[0]["queue"]["median"].index(tops[0]) + 1) * course["cell_s"]
     middle = "" if _runs(course) == 1 else f" (median of {_runs(course)} runs)"
-    return f"The line at the {station} reaches {count(tops[0])} after {seconds(at_s)}{middle}"
+    return f"The line at the {station} reaches {count(tops[0])} after {_hours(at_s)}{middle}"
+
+
+def _hours(at_s: float) -> str:
+    """Of a campaign people count the hours, beyond a day too."""
+    return f"{at_s / 3600:.3g}\u00a0h" if at_s >= 3600 else seconds(at_s)
 
 
 def steps_title(course: Raw) -> str:
@@ -167,7 +172,7 @@ def shown_steps(course: Raw) -> list[str]:
     ] or list(course["bundles"][0]["steps"])[:1]
 
 
-def draw_steps(figure: Figure, course: Raw, names: Sequence[str]) -> None:
+def draw_steps(figure: FigureBase, course: Raw, names: Sequence[str]) -> None:
     """A panel a step: what is begun (dashed) and what is answered, a bundle an outcome."""
     edges = _edges(course)
     panels = figure.subplots(math.ceil(len(names) / COLUMNS), COLUMNS, sharex=True, squeeze=False)

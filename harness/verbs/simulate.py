@@ -40,6 +40,8 @@ def add(subparsers: Subparsers) -> None:
     add("--horizon", metavar="SPAN", help="when the record ends (24 h after the last arrival)")
     add("--trace", metavar="DIR", type=Path,
         help="keep every attempt, as a run directory (one replication)")  # fmt: skip
+    add("-o", "--output", metavar="FILE", type=Path,
+        help="the course over time as a picture, with pointwise bands: .svg or .png")  # fmt: skip
     add_executor_option(parser)
     add("--json", action="store_true", help="one JSON object on stdout (surge/projection/1)")
 
@@ -56,6 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     asked, clock = read_question(arguments), clock_of(arguments)
     if arguments.trace:
         check_trace_dir(arguments.trace)
+    if arguments.output:
+        from harness.projection_picture import check_picture, draw_projection
+
+        check_picture(arguments.output)
     projection = project_with_progress(asked.question, arguments.executor, clock)
     verdicts = judged(projection)
     if arguments.trace:
@@ -67,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     show_projection(asked, projection, verdicts)
     if pairing:
         show_pairing(pairing)
+    if arguments.output:
+        draw_projection(projection.to_json(), arguments.output)
     if arguments.json:
         found = projection_json(asked, projection, verdicts)
         print_json({**found, "against": pairing.to_json() if pairing else None})
