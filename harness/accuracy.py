@@ -21,6 +21,7 @@ from typing import Final
 from harness import CHECKOUT
 from harness.agreement_tables import signed
 from harness.checked import basis_of
+from harness.reliability_picture import draw_reliability
 from harness.trust_tables import machine_text
 from simulation.calibrate import KINDS
 from simulation.intervals import coverage, log_error
@@ -31,6 +32,7 @@ from workload.manifest import read_json, read_manifest
 PAGE: Final = CHECKOUT / "docs" / "accuracy.md"
 BEGIN: Final = "<!-- figures: python -m harness.accuracy -->"
 END: Final = "<!-- end of figures -->"
+PICTURE: Final = CHECKOUT / "docs" / "images" / "reliability.svg"
 PERCENTILES: Final = ("p50_s", "p95_s", "p99_s")
 NOMINAL: Final = (0.5, 0.8, 0.9, 0.95)
 
@@ -155,12 +157,31 @@ def _coverage(checks: Sequence[Agreement]) -> Iterator[str]:
     yield ""
     yield "| says | " + " | ".join(f"{metric[:3]} inside" for metric in PERCENTILES) + " |"
     yield "|---:|" + "---:|" * len(PERCENTILES)
-    for confidence in NOMINAL:
+    held = held_by(checks)
+    for number, confidence in enumerate(NOMINAL):
         cells = []
         for metric in PERCENTILES:
-            inside, total = coverage(checks, [metric], _kind_of, confidence)
+            inside, total = held[metric][number]
             cells.append(f"{inside / total:.0%} of {total}" if total else "–")
         yield f"| {confidence:.0%} | " + " | ".join(cells) + " |"
+
+
+def held_by(checks: Sequence[Agreement]) -> dict[str, list[tuple[int, int]]]:
+    """Percentile -> (inside, all) at each confidence of NOMINAL."""
+    return {
+        metric: [coverage(checks, [metric], _kind_of, confidence) for confidence in NOMINAL]
+        for metric in PERCENTILES
+    }
+
+
+def draw(checks: Sequence[Agreement], output: Path) -> Path | None:
+    """The reliability plot; None where there is nothing to draw from."""
+    found = {metric[:3]: counts for metric, counts in held_by(checks).items() if counts[0][1]}
+    if not found:
+        return None
+    shares = {name: [inside / total for inside, total in counts] for name, counts in found.items()}
+    looks = max(counts[0][1] for counts in found.values())
+    return draw_reliability(NOMINAL, shares, looks, output)
 
 
 def _kind_of(step: str) -> str:
@@ -185,13 +206,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD")
-    parser.add_argument("--write", action="store_true", help="into docs/accuracy.md")
+    parser.add_argument(
+        "--write", action="store_true", help="into docs/accuracy.md, and the picture"
+    )
     parsed = parser.parse_args(arguments)
     try:
         found = figures(read_checks(parsed.records))
         if parsed.write:
             text = written(PAGE.read_text(encoding="utf-8"), found)
             PAGE.write_text(text, encoding="utf-8")
+            draw(read_checks(parsed.records), PICTURE)
     except InputError as error:
         print(f"python -m harness.accuracy: {error}", file=sys.stderr)
         return 2

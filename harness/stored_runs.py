@@ -59,6 +59,8 @@ COMPRESSION: Final = pa.Codec("zstd", 19)
 def keep(record: Path, into: Path) -> Path:
     """Thin the record of a `surge verify` into a new directory; RecordError where it is none."""
     runs = sorted(path.parent for path in record.glob("*/manifest.json"))
+    # Changed deployments have folders of their own.
+    runs += sorted(path.parent for path in record.glob("*/*/manifest.json"))
     held: dict[str, list[Run]] = {}
     saturation: dict[str, float] = {}
     if not any(LEARNED.fullmatch(path.name) for path in runs):

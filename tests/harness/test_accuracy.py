@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.accuracy import BEGIN, END, PAGE, figures, main, read_checks, written
+from harness.accuracy import BEGIN, END, PAGE, draw, figures, main, read_checks, written
 from simulation.intervals import coverage
 from workload.agreement import Agreement, Basis, Level, Row
 from workload.errors import InputError
@@ -58,6 +58,17 @@ def test_coverage_is_judged_by_the_other_checks_alone() -> None:
     assert inside < 6
     assert coverage(alike[:1], ["p95_s"], str, 0.95) == (0, 0)
     assert "needs two checks" in figures(alike[:1])
+
+
+def test_the_reliability_plot_says_the_answer_and_is_the_same_each_time(tmp_path: Path) -> None:
+    """Checks that err alike hold everything; a single check draws nothing."""
+    alike = [check(-0.3), check(-0.3), check(-0.3)]
+    one, two = (draw(alike, tmp_path / name) for name in ("one.svg", "two.svg"))
+    assert one is not None
+    assert two is not None
+    assert one.read_bytes() == two.read_bytes()
+    assert "say 95% hold at least 100%" in " ".join(one.read_text().split())
+    assert draw(alike[:1], tmp_path / "none.svg") is None
 
 
 def test_figures_go_between_their_marks_and_nowhere_else() -> None:
