@@ -1,5 +1,6 @@
 """A cliff by flows with its edge held against full-size runs: reckoned, told, and as JSON."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,15 +11,15 @@ from simulation.cliff import Axis, Point, find_cliff
 from simulation.cliff_flows import FlowCliff, FlowPoint, flow_cliff
 from simulation.projection import Projection, Question
 from simulation.screen import Clock
-from workload.errors import InvalidRunError
 
 
 def flow_cliff_with_progress(
-    question: Question, over: Axis, beside: Axis, projection: Projection, clock: Clock
+    question: Question, over: Axis, beside: Axis, projection: Projection, *, sides: bool
 ) -> FlowCliff:
-    """The map, with the projection as one full-size point, and a run on both sides of the edge.
+    """The map, with the projection as one full-size point.
 
-    Where the clock runs out before those are done the edge is that of the flows, which is said.
+    ``sides``: whether there is time for a run on both sides of the edge; else it is that of the
+    flows, which is said.
     """
     found = flow_cliff(question, over, beside)
     lost = tuple(one.lost_share for one in projection.replications)
@@ -27,15 +28,14 @@ def flow_cliff_with_progress(
     edge = found.edge
     if edge.at is None or edge.safe is None:
         return found
-    sides = tuple(sorted({edge.at, edge.safe} - {found.chosen[0]}))
-    alone = replace(question, replications=1)
-    what = f"simulating {over.name} {' and '.join(f'{x:g}' for x in sides)}, beside the cliff"
-    try:
-        with progress(what) as report, workers("threads", alone, len(sides) + 1, clock) as pool:
-            held = find_cliff(alone, replace(over, values=sides), None, clock, report, pool)
-    except InvalidRunError as error:
-        say(f"the edge is that of the flows alone: {error}")
+    if not sides:
+        say("there is no time left to hold the edge of the cliff against full-size runs")
         return found
+    values = tuple(sorted({edge.at, edge.safe} - {found.chosen[0]}))
+    alone, clock = replace(question, replications=1), Clock(math.inf)
+    what = f"simulating {over.name} {' and '.join(f'{x:g}' for x in values)}, beside the cliff"
+    with progress(what) as report, workers("threads", alone, len(values), clock) as pool:
+        held = find_cliff(alone, replace(over, values=values), None, clock, report, pool)
     return found.with_full_size(held.points)
 
 
