@@ -217,6 +217,10 @@ def confirming_command(asked: Asked, found: Plan) -> str:
         words += ["--population", f"{bending.population:g}"]
     if question.horizon_s is not None:
         words += ["--horizon", f"{question.horizon_s:g}s"]
+    bought = {setting.name for setting in SETTINGS}
+    for pair in asked.pairs:
+        if pair.partition("=")[0].strip() not in bought:
+            words += ["--set", pair]
     for setting in SETTINGS:
         words += ["--set", f"{setting.name}={getattr(deployment, setting.name):g}"]
     return shlex.join([*words, "--replications", str(CLEAN), "--max-wall", "30m"])

@@ -43,6 +43,7 @@ class Asked:
     model_file: Path
     scenario_given: str = ""
     deployment_given: str = ""
+    pairs: tuple[str, ...] = ()
 
 
 def read_question(arguments: argparse.Namespace) -> Asked:
@@ -56,13 +57,14 @@ def read_question(arguments: argparse.Namespace) -> Asked:
         remedy = "a trace keeps one replication: leave it out, and choose the one by --seed"
         options.fault("replications", replications, remedy)
     horizon_s = options.span("horizon") if arguments.horizon is not None else None
-    if arguments.from_state:
+    state_file = getattr(arguments, "from_state", None)  # a plan, knee or cliff begins with nobody
+    if state_file:
         refuse_bends(options)
     options.done()
     model_file, model = find_model(arguments.model)
     deployment, state = find_deployment(arguments.deployment, arguments.pairs), None
-    if arguments.from_state:
-        walk, state = begun(arguments.from_state, walk, deployment)
+    if state_file:
+        walk, state = begun(state_file, walk, deployment)
     question = Question(
         scenario=walk.scenario,
         model=model,
@@ -74,7 +76,8 @@ def read_question(arguments: argparse.Namespace) -> Asked:
         horizon_s=horizon_s,
         state=state,
     )
-    return Asked(question, walk, model_file, str(arguments.scenario), arguments.deployment)
+    return Asked(question, walk, model_file, str(arguments.scenario), arguments.deployment,
+                 tuple(arguments.pairs))  # fmt: skip
 
 
 def find_model(given: Path | None) -> tuple[Path, ServiceModel]:

@@ -58,8 +58,12 @@ def told(found: Scaled, peak_s: float) -> str:
     if most.ready > before:
         return f"scaled from {before} to {most.ready} replicas, {when(most.at_s - peak_s)}"
     if least < before:
-        return f"scaled from {before} down to {least} replicas"
-    return f"stayed at {before} replica{'' if before == 1 else 's'}"
+        return f"scaled from {before} down to {_replicas(least)}"
+    return f"stayed at {_replicas(before)}"
+
+
+def _replicas(number: int) -> str:
+    return f"{number} replica{'' if number == 1 else 's'}"
 
 
 def when(late_s: float) -> str:

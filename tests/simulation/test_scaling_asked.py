@@ -163,7 +163,7 @@ def test_a_step_series_has_means_and_a_first_maximum() -> None:
         (SERIES, 250.0, "scaled from 2 to 7 replicas, 90 s before the peak"),
         (SERIES, 150.0, "scaled from 2 to 7 replicas, at the peak"),
         (SERIES, -10_640.0, "scaled from 2 to 7 replicas, 3 h after the peak"),
-        ((SERIES[2], SERIES[3]), 0.0, "scaled from 7 down to 1 replicas"),
+        ((SERIES[2], SERIES[3]), 0.0, "scaled from 7 down to 1 replica"),
         (SERIES[:1], 0.0, "stayed at 2 replicas"),
     ],
 )
