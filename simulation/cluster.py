@@ -22,7 +22,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from simulation.executors import deaf
+from simulation.executors import deaf, spawned
 from workload.errors import InvalidRunError
 
 #: Together with the start of the program well below a quarter of a minute.
@@ -31,6 +31,8 @@ WORKERS_S: Final = 4.0
 #: So long a scheduler may be without any worker while there is work.
 WITHOUT_S: Final = 10.0
 LOOK_S: Final = 1.0
+#: A scheduler for nobody else.
+QUIET: Final = {"dashboard_address": None, "silence_logs": logging.CRITICAL + 1}
 #: Sources that decide the numbers.
 ROOMS: Final = ("simulation", "workload")
 
@@ -46,8 +48,7 @@ def cluster(address: str | None, count: int) -> Iterator[Executor]:
     InvalidRunError where none answers in time; ClusterError when they are lost.
     """
     killed: type[Exception] = import_module("distributed").KilledWorker
-    # What it has to say about a lost peer, we say in one line.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    hush()
     with _client(address, count) as client:
         where = address or "this machine"
         pool = ClusterExecutor(client, where)
@@ -119,18 +120,20 @@ def _await_workers(client: Any, address: str) -> None:
 
 @contextmanager
 def _own_client(count: int) -> Iterator[Any]:
-    """Processes of this machine; the first one that is lost ends the run, as in `processes`."""
+    """A scheduler in this process, and workers in processes that are ours to end.
+
+    dask's own nannies would start a lost worker again, and take long to end one that is at work.
+    Here the first loss ends the run, as in `processes`.
+    """
     dask: Any = import_module("distributed")
     with (
         import_module("dask").config.set({"distributed.scheduler.allowed-failures": 0}),
-        _started(
-            lambda: dask.LocalCluster(
-                n_workers=count, threads_per_worker=1, memory_limit=None, host="127.0.0.1",
-                dashboard_address=None, silence_logs=logging.CRITICAL + 1,
-            )
-        ) as workers,
-        _started(lambda: dask.Client(workers, set_as_default=False)) as client,
-    ):  # fmt: skip
+        _started(lambda: dask.LocalCluster(n_workers=0, host="127.0.0.1", **QUIET)) as local,
+        spawned(count, serve, local.scheduler_address),
+        _started(lambda: dask.Client(local, set_as_default=False)) as client,
+    ):
+        unwatched()
+        client.wait_for_workers(1)
         yield client
 
 
@@ -142,6 +145,31 @@ def _started(make: Callable[[], Any]) -> Iterator[Any]:
         yield made
     finally:
         made.close()
+
+
+def serve(address: str) -> None:
+    """In a process of its own: a worker of one thread, as long as its parent lives."""
+    worker: Any = import_module("distributed").Worker
+    hush()
+
+    async def work() -> None:
+        async with worker(address, nthreads=1, memory_limit=None, dashboard=False) as one:
+            unwatched()
+            await one.finished()
+
+    asyncio.run(work())
+
+
+def hush() -> None:
+    """What dask has to say about a lost peer, we say in one line."""
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def unwatched() -> None:
+    """Its watch over garbage collections fails where two threads collect, as ours do."""
+    import_module("distributed.gc").disable_gc_diagnosis(force=True)
 
 
 class ClusterExecutor(Executor):
@@ -160,9 +188,6 @@ class ClusterExecutor(Executor):
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """The future of ``work(*args, **kwargs)``, on a worker that has the same sources."""
-        module = sys.modules[work.__module__].__file__ if hasattr(work, "__module__") else None
-        if module is None:
-            raise TypeError(f"{work!r} is of no module that a worker could import")
         future: Future[Any] = self._tasks.submit(
             answered, digest_of(work.__module__), work, args, kwargs
         )
@@ -202,7 +227,7 @@ def digest_of(module: str) -> str:
     found = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
     checkout = Path(__file__).parent.parent
     files = {path for room in ROOMS for path in (checkout / room).glob("*.py")}
-    own = sys.modules[module].__file__
+    own = getattr(sys.modules[module], "__file__", None)
     if own:
         files.add(Path(own))
     for name, path in sorted((f"{one.parent.name}/{one.name}", one) for one in files):

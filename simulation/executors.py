@@ -154,6 +154,30 @@ def deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
+@contextmanager
+def spawned(count: int, target: Callable[..., None], *arguments: object) -> Iterator[None]:
+    """So many processes that run ``target``; killed when the block is over."""
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_alone, args=(target, *arguments), daemon=True) for _ in range(count)
+    ]
+    try:
+        with deaf():
+            for process in processes:
+                process.start()
+        yield
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                process.kill()
+                process.join()
+
+
+def _alone(target: Callable[..., None], *arguments: object) -> None:
+    end_with_the_parent()
+    target(*arguments)
+
+
 def end_with_the_parent() -> None:
     """From now on this process ends when its parent does, also by kill -9 and in mid-work.
 
