@@ -28,15 +28,23 @@ def show_agreement(agreement: Agreement) -> None:
 
 
 def show_level(level: Level) -> None:
-    """One held-out level."""
+    """One held-out level; of a changed deployment also how busy its busiest station was."""
     columns = [Column("step", figure=False), Column("metric", figure=False), Column("predicted"),
                Column("measured"), Column("error"), Column("noise")]  # fmt: skip
+    which = f"{level.deployment}, " if level.deployment else ""
     show(
-        f"Predicted against measured, held out: {level.offered_per_s:,.0f} visitors/s",
+        f"Predicted against measured, held out: {which}{level.offered_per_s:,.0f} visitors/s",
         columns,
         (list(_cells(row)) for row in level.rows),
         "Error: predicted / measured - 1. Noise: half the range of the repeats, of their median.",
     )
+    if level.expected:
+        station = max(level.expected, key=lambda name: level.expected[name])
+        foreseen, seen = level.expected[station], level.utilisation.get(station)
+        if seen:
+            # By the utilisation law a rate saturates a station at rate / busy share.
+            say(f"{station} busy: predicted {foreseen:.0%}, measured {seen:.0%}; its saturation "
+                f"{signed(seen / foreseen - 1)}")  # fmt: skip
 
 
 def _cells(row: Row) -> Iterator[str | Text]:

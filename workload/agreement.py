@@ -56,7 +56,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Basis:
-    """When, where and on what the two worlds were compared; '' and empty where nobody noted it."""
+    """When, where and on what the two worlds were compared; '' and empty where nobody noted it.
+
+    ``predicted_unix``: when the prediction was written down; ``prediction_sha256``: of that file.
+    """
 
     began_unix: float = 0.0
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -64,6 +67,8 @@ class Basis:
     scenario: str = ""
     fingerprint: str = ""
     record: str = ""
+    predicted_unix: float = 0.0
+    prediction_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,9 @@ class Level:
     """One level of offered load. ``held_out``: the model had not seen it.
 
     ``utilisation``: station -> measured busy share while visitors came; ``settings``: those of the
-    deployment that answered. Both empty where nobody noted them.
+    deployment that answered. Both empty where nobody noted them. ``deployment``: by what name it
+    differs from the one that was learned from, '' for that one; ``expected``: station -> busy share
+    that was predicted.
     """
 
     offered_per_s: float
@@ -79,6 +86,8 @@ class Level:
     rows: tuple[Row, ...]
     utilisation: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    deployment: str = ""
+    expected: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,8 @@ class Agreement:
                     "held_out": level.held_out,
                     "utilisation": dict(level.utilisation),
                     "settings": dict(level.settings),
+                    "deployment": level.deployment,
+                    "expected_utilisation": dict(level.expected),
                     "rows": [row.to_json() for row in level.rows],
                 }
                 for level in self.levels
@@ -154,6 +165,8 @@ def agreement_from(raw: dict[str, Any]) -> Agreement:
             ),
             level.get("utilisation", {}),
             level.get("settings", {}),
+            level.get("deployment", ""),
+            level.get("expected_utilisation", {}),
         )
         for level in raw["levels"]
     )

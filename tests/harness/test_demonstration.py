@@ -17,7 +17,9 @@ def test_the_demo_closes_the_loop_and_reports_it(
     tmp_path: Path, json_faults: Callable[[object], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On given low levels and a few seconds of the opening, so that any machine can do it."""
-    design = Design(low_per_s=(20.0, 40.0), held_out_per_s=90.0, level_s=8.0, pulse=100, repeats=1)
+    design = Design(
+        low_per_s=(20.0, 40.0), held_out_per_s=(90.0,), level_s=8.0, pulse=100, repeats=1
+    )
 
     def demo(folder: Path) -> tuple[Path, Demonstration | RunInvalid]:
         record = folder / "demo"

@@ -163,6 +163,8 @@ def test_the_json_form_is_the_documented_one() -> None:
                 "held_out": True,
                 "utilisation": {},
                 "settings": {},
+                "deployment": "",
+                "expected_utilisation": {},
                 "rows": [
                     {
                         "step": "register",
@@ -182,6 +184,8 @@ def test_the_json_form_is_the_documented_one() -> None:
             "scenario": "",
             "fingerprint": "",
             "record": "",
+            "predicted_unix": 0.0,
+            "prediction_sha256": "",
         },
     }
 
