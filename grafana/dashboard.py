@@ -181,7 +181,7 @@ def saturation() -> list[Panel]:
 def outside() -> list[Panel]:
     client = '{station="registry_client"}'
     twin = '{job="registry"}'
-    mail = '{station="mail_sender"}'
+    mail, photos = '{station="mail_sender"}', '{job="photos"}'
     return [
         Panel("Registry calls", EVENTS, "How did the ministry answer?",
               [Line(total("surge_registry_calls_total", "outcome"), "{{outcome}}")]),
@@ -199,6 +199,12 @@ def outside() -> list[Panel]:
         Panel("Mail time, p95", SECONDS, "From the outbox row to SMTP, and the SMTP transaction.",
               [Line(quantile(0.95, f"surge_station_wait_seconds_bucket{mail}"), "wait"),
                Line(quantile(0.95, f"surge_station_service_seconds_bucket{mail}"), "SMTP")]),
+        Panel("Photo time, p95", SECONDS,
+              "A photo on its way into the store, and the service's question whether it is there.",
+              [Line(quantile(0.95, f"surge_twin_service_seconds_bucket{photos}"), "upload"),
+               Line(quantile(0.95, "surge_photo_store_seconds_bucket"), "is it there?")]),
+        Panel("Photos", PER_SECOND, "Taken, and refused because they were not what was announced.",
+              [Line(total(f"surge_twin_requests_total{photos}", "status"), "{{status}}")]),
         Panel("Mailbox and photo store", COUNT, "Who waits for a mail, and who uploads a photo?",
               [Line("sum(surge_mailbox_readers)", "readers that wait"),
                Line("sum(surge_mailbox_under_way)", "mails under way"),

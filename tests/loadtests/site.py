@@ -47,7 +47,20 @@ class World:
                 return 202, {"status": "queued"}
             case "GET", "/identity-checks/mine":
                 return 200, {"status": self._status(self.rows[session])}
-        return self._operations(where.path)
+        return self._programme(where.path) or self._operations(where.path)
+
+    def _programme(self, path: str) -> tuple[int, Any] | None:
+        """After the identity check; photos are put to the site itself, and nobody is drawn."""
+        match path:
+            case "/photos":
+                return 201, {"photo": "it", "url": f"{URL[0]}/store/it"}
+            case "/store/it":
+                return 200, {}
+            case "/photos/it/complete" | "/waves/current/applications" | "/support-calls":
+                return 201, {}
+            case "/results/mine":
+                return 200, {"result": "pending"}
+        return None
 
     def _operations(self, path: str) -> tuple[int, Any]:
         if path == "/capacity":
