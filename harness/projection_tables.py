@@ -137,9 +137,15 @@ def show_collapse(asked: Asked, found: dict[str, Any]) -> None:
 
 
 def show_unstable(asked: Asked) -> None:
-    """Stations that are offered more than they can do, by the bounds: which, and by how much."""
-    for row in bounds_of(asked.question).unstable:
+    """Stations that are offered more than they can do, by the bounds: which, and by how much.
+
+    The call centre too, though it holds nobody up; and the rush after a draw beyond the record.
+    """
+    found = bounds_of(asked.question)
+    for row in (*found.unstable, *(one for one in found.beside if one.is_unstable)):
         say(f"Unstable, by the bound: {row.sentence}.")
+    if found.looks and not found.looks.recorded:
+        say(f"Not simulated: {found.looks.sentence}.")
 
 
 def show_modes(found: dict[str, Any]) -> None:

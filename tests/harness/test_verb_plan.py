@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from harness.plan_tables import show_bounds
+from harness.projecting import Asked
+from harness.projection_tables import show_unstable
+from harness.walk import Walk
 from simulation.bounds import bounds_of
 from tests.harness.report_runs import words_of, write_projection
 from tests.simulation import upstream_bound
@@ -68,6 +71,20 @@ def test_bounds_say_what_agents_are_offered_and_what_the_draw_brings(
     told = " ".join(capsys.readouterr().err.split())
     assert "call_centre" in told
     assert "By the bound, after the draw 5,400 people look for their result, 85.96 a second" in told
+
+
+def test_a_projection_says_what_is_unstable_and_what_it_does_not_hold(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Agents who are too few, and the rush after a draw that lies beyond the record."""
+    question = asked(drawn_s=5000, share=0.5, agents=10)
+    walk = Walk(question.scenario, question.bending)
+    show_unstable(Asked(question, walk, Path("model.json"), "wave", "small"))
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Unstable, by the bound: call_centre is offered" in told
+    assert "Not simulated: after the draw 5,400 people look for their result" in told
+    show_unstable(Asked(asked(), walk, Path("model.json"), "wave", "small"))
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow
