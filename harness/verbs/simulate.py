@@ -12,7 +12,8 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "simulate",
         "project a scenario: the same visitors, through a model of the service",
-        "surge simulate prakerja-2020 --window 0m..5m --model model.json --replications 59",
+        "surge simulate prakerja-2020 --window 0m..5m --model model.json --replications 59\n"
+        "  surge simulate retry-storm --replications 299 --executor dask:tcp://10.0.0.7:8786",
         about="Exit 0 when its objectives are met, 1 when one is missed, 3 when one stays unknown "
         "or not even one replication ended in time.",
     )
