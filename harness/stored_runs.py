@@ -25,12 +25,14 @@ import numpy as np
 import pyarrow as pa
 
 from harness import CHECKOUT
-from harness.experiment import DRAIN_S, answers_per_s, deployment_of, measured_part
+from harness.held_deployments import SLOWER
+from harness.measuring import answers_per_s, deployment_of, history_of, measured_part, question_of
 from simulation.calibrate import calibrate_runs
 from simulation.evidence import Run, read_run
-from simulation.projection import Question, replicate
+from simulation.projection import replicate
 from simulation.service import ServiceModel
 from workload.agreement import figure
+from workload.durations import Duration
 from workload.errors import Fault, RecordError
 from workload.history import COLUMNS, History
 from workload.history import SCHEMA_NAME as HISTORY
@@ -205,18 +207,14 @@ def _described(directory: Path) -> Run:
 def predicted(run: Run, model: ServiceModel) -> History:
     """The same visitors through the model."""
     scenario: Scenario = measured_part(load_scenario(run.path / "scenario.toml"))
-    question = Question(
-        scenario=scenario.with_seed(run.manifest.seed),
-        model=model,
-        deployment=deployment_of(run),
-        bending=run.manifest.bending,
-        horizon_s=run.arrivals_s + DRAIN_S,
-        trace=True,
-    )
-    history = replicate(question, run.manifest.seed).history
-    if history is None:
-        raise RecordError("stored runs", [Fault(run.path.name, "no history", "trace the run")])
-    return history
+    deployment = deployment_of(run)
+    if run.path.name.startswith("registry-slow"):
+        # The one change that a system can't say of itself: its twin is slower.
+        knots = tuple(SLOWER * knot for knot in model.registry.knots_s)
+        deployment = replace(deployment, registry_latency=Duration(knots))
+    seed = run.manifest.seed
+    asked = question_of(scenario, model, deployment, run.manifest.bending, seed)
+    return history_of(replicate(asked, seed))
 
 
 def stored_sets(home: Path = HOME) -> list[Path]:

@@ -77,9 +77,9 @@ def reasons(beyond: Sequence[Beyond]) -> list[str]:
     """Why, in sentences; names of the same reason together."""
     names: dict[str, list[str]] = {}
     for one in beyond:
-        why = one.sentence.removeprefix(f"{one.name} ") if one.kind == "step" else one.sentence
+        why = one.sentence.removeprefix(f"{one.name}:") if one.kind == "step" else one.sentence
         names.setdefault(why, []).append(one.name if one.kind == "step" else "")
-    return [f"{', '.join(held)} {why}".strip() for why, held in names.items()]
+    return [f"{', '.join(held)}:{why}".strip(": ") for why, held in names.items()]
 
 
 def basis_text(basis: Basis) -> str:

@@ -243,7 +243,7 @@ def _beyond(
         why = "never measured, at another step's cost by analogy"
         if question.model.calibrated.get(name):
             why = "measured, but its latency never compared"
-        yield Beyond("step", name, f"{name} {why}")
+        yield Beyond("step", name, f"{name}: {why}")
     yield from _settings_beyond(question, [level.settings for level in held])
 
 

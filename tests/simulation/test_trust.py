@@ -117,7 +117,7 @@ def test_a_step_that_was_not_walked_in_the_check_is_named() -> None:
     """Measured for its cost, but never compared; or not even that."""
     question = asked(agreement(step="open_site"))
     (sentence,) = why(trust_of(question), "step")
-    assert sentence == "submit_identity measured, but its latency never compared"
+    assert sentence == "submit_identity: measured, but its latency never compared"
     unknown = replace(question, model=replace(question.model, calibrated={}))
     assert "by analogy" in why(trust_of(unknown), "step")[0]
 
