@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.tables import Column, count, say, share, show, span
+from harness.trust_tables import basis_text
 from simulation.service import ServiceModel
+from simulation.trust import NEVER, agreement_of
 
 #: A fit that misses by more is shown in words: its costs are hardly more than guesses.
 POOR = 0.25
@@ -30,12 +32,19 @@ def show_model(model: ServiceModel, out: Path | None) -> None:
     runs = model.fitted.get("runs", [])
     levels = ", ".join(f"{level:.3g}/s" for level in model.fitted.get("levels_per_s", []))
     say("", f"learned from {', '.join(runs)} ({levels or 'levels unknown'})")
+    say(checked_text(model))
     unseen = model.uncalibrated()
     if unseen:
         say(f"uncalibrated (fewer than 1,000 accepted attempts): {', '.join(unseen)};",
             "  their objectives stay unknown: calibrate on more or longer runs")  # fmt: skip
     if out:
         say(f"written: {out}")
+
+
+def checked_text(model: ServiceModel) -> str:
+    """Against what it was held, or that it was not; RecordError where that is damaged."""
+    found = agreement_of(model)
+    return f"{NEVER}" if found is None else f"held against {basis_text(found.basis)}"
 
 
 def show_steps(model: ServiceModel) -> None:

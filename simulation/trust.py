@@ -16,6 +16,7 @@ from simulation.bounds import Bounds, bounds_of
 from simulation.intervals import CONFIDENCE, Interval, capacity_factor, interval_of
 from simulation.projection import Projection
 from simulation.replication import Question, Replication
+from simulation.service import ServiceModel
 from workload.agreement import Agreement, agreement_from
 from workload.errors import Fault, RecordError
 from workload.summary import finite
@@ -106,9 +107,9 @@ class Trust:
         }
 
 
-def agreement_of(question: Question) -> Agreement | None:
-    """What the question's model carries; RecordError where that is damaged."""
-    raw = question.model.agreement
+def agreement_of(model: ServiceModel) -> Agreement | None:
+    """What a model carries; RecordError where that is damaged."""
+    raw = model.agreement
     if raw is None:
         return None
     try:
@@ -120,7 +121,7 @@ def agreement_of(question: Question) -> Agreement | None:
 
 def trust_of(question: Question, replications: Sequence[Replication] = ()) -> Trust:
     """Of a question and what came of it; without replications no latency has an interval."""
-    agreement = agreement_of(question)
+    agreement = agreement_of(question.model)
     if agreement is None:
         return Trust(None)
     loads = loads_of(question, replications)

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from harness.checked import with_agreement
+from harness.model_tables import show_model
 from harness.stored_runs import (
     BOUNDS,
     HOME,
@@ -26,6 +30,7 @@ from harness.stored_runs import (
     thinned,
     worse,
 )
+from tests.simulation.test_trust import agreement
 from workload.durations import Duration
 from workload.errors import RecordError
 from workload.history import read_history
@@ -67,6 +72,18 @@ def test_a_model_that_got_worse_is_noticed() -> None:
     said = worse(found, bound_of(directory), TOLERANCE)
     assert any("saturation" in line for line in said)
     assert any("p50_s" in line for line in said)
+
+
+def test_a_model_says_whether_it_was_ever_checked(
+    verb: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After calibrating, never; with what a check found, when and where."""
+    lows = sorted(str(path) for path in SETS[0].glob("low-*"))
+    answer = verb("calibrate", *lows, "--json")
+    assert "never checked: run surge verify" in answer.told
+    assert answer.found["agreement"] is None
+    show_model(with_agreement(model_of(SETS[0]), agreement()), None)
+    assert "held against the check verify-1 of 2023-11-14" in capsys.readouterr().err
 
 
 def test_a_figure_without_a_bound_and_one_that_is_missing_fail() -> None:

@@ -173,4 +173,4 @@ def test_a_damaged_agreement_is_an_error_with_a_remedy() -> None:
     question = asked(agreement())
     damaged = replace(question, model=replace(question.model, agreement={"levels": 3}))
     with pytest.raises(RecordError, match="surge verify"):
-        agreement_of(damaged)
+        agreement_of(damaged.model)
