@@ -7,7 +7,12 @@ For people at the command line and for the report: both say the same sentences. 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from harness.tables import span
+
 DAY_H: Final = 24.0
+#: Campaigns that are shorter are told in minutes.
+SHORT_H: Final = 2.0
+ENDS: Final = ("first", "last")
 LINES: Final = {
     "identity": ("The registry's queue", "checks"),
     "mail": ("The outbox", "mails"),
@@ -26,7 +31,12 @@ def moment(state: Mapping[str, Any], hour: float) -> str:
     """An hour of the campaign, with the day and the time on the local clock."""
     minutes = round((state["opens_h"] + hour) * 60)
     days, minute = divmod(minutes, round(DAY_H * 60))
-    return f"hour {hour:,.2f} (day {days + 1}, {minute // 60:02d}:{minute % 60:02d})"
+    return f"{instant(hour)} (day {days + 1}, {minute // 60:02d}:{minute % 60:02d})"
+
+
+def instant(hour: float) -> str:
+    """An hour of the campaign; of its first two, minutes or seconds."""
+    return f"hour {hour:,.2f}" if hour >= SHORT_H else f"{span(hour * 3600)} after the opening"
 
 
 def answers(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -42,10 +52,10 @@ def answer(state: Mapping[str, Any], name: str, line: Mapping[str, Any]) -> str:
     if line["drained_at_h"]:
         at_h = line["drained_at_h"]["mean"]
         said = f"{what} is drained at {moment(state, at_h)}"
-        return f"{said}, {at_h - state['at_h']:,.2f} h from the state on"
+        return f"{said}, {span((at_h - state['at_h']) * 3600)} from the state on"
     horizon = f"before the horizon, {moment(state, line['line']['hours'][-1])}"
     if drained:
-        first, last = (moment(state, line[f"{end}_drained_at_h"]) for end in ("first", "last"))
+        first, last = (moment(state, line[f"{end}_drained_at_h"]) for end in ENDS)
         return (
             f"{what} is drained in {drained} of {runs} replications, between {first} and {last}; "
             f"in the others not {horizon}; {_needed(name, line)}"
@@ -65,10 +75,13 @@ def interval(line: Mapping[str, Any]) -> str:
         return ""
     if found["low"] is None:
         return "One replication: there is no interval; give --replications"
+    low, high, first, last = (
+        instant(hour)
+        for hour in (found["low"], found["high"], *(line[f"{end}_drained_at_h"] for end in ENDS))
+    )
     return (
-        f"95 % interval of its mean: hour {found['low']:,.2f} to {found['high']:,.2f}; of "
-        f"{line['replications']} replications the first drains it at hour "
-        f"{line['first_drained_at_h']:,.2f}, the last at hour {line['last_drained_at_h']:,.2f}"
+        f"95 % interval of its mean: {low} to {high}; of {line['replications']} replications the "
+        f"first drains it at {first}, the last at {last}"
     )
 
 
@@ -82,7 +95,11 @@ def peak(state: Mapping[str, Any], line: Mapping[str, Any]) -> str:
 def became(line: Mapping[str, Any]) -> str:
     """How many of those who stood in it gave up, and what became of the others."""
     gave_up = line["gave_up"]
-    apart = f" ({gave_up['least']:,} to {gave_up['most']:,})" if gave_up["most"] else ""
+    apart = (
+        f" ({gave_up['least']:,} to {gave_up['most']:,})"
+        if gave_up["most"] > gave_up["least"]
+        else ""
+    )
     others = [
         f"{round(line['endings'][name]):,} {words}"
         for name, words in ENDED.items()

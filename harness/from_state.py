@@ -41,7 +41,7 @@ def show_lines(found: dict[str, Any]) -> None:
     state = found.get("state")
     if not state:
         return
-    say("", f"From {moment(state, state['at_h'])} of the campaign:")
+    say("", f"As of {moment(state, state['at_h'])}:")
     for name, answer in answers(state):
         say(f"{answer}.")
         say(*(f"  {line}" for line in details(state, state["lines"][name])))

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter
 
-from harness.draining import answers, details
+from harness.draining import answers, details, instant
 from harness.report.canvas import DASHES, FAINT, SERIES, sheet
 from harness.report.plots import Plot
 from harness.report.units import count, digits
@@ -40,7 +40,7 @@ def _plot(name: str, title: str, line: Mapping[str, Any]) -> Plot:
         at_h = line["drained_at_h"]
         if at_h:
             axes.axvline(at_h["mean"], color=FAINT, linewidth=0.8, linestyle=DASHES[1])
-            axes.annotate(f"drained: hour {at_h['mean']:,.2f}", (at_h["mean"], 1.0),
+            axes.annotate(f"drained: {instant(at_h['mean'])}", (at_h["mean"], 1.0),
                           xycoords=("data", "axes fraction"), xytext=(4, -9),
                           textcoords="offset points", color=FAINT, fontsize=7.5)  # fmt: skip
         axes.set_xlim(over["hours"][0], over["hours"][-1])

@@ -49,12 +49,12 @@ def test_the_first_thing_said_is_when_the_line_is_drained(
     assert line["drained"] == 3
     assert 24 + 29 <= line["drained_at_h"]["mean"] * 3600 < 24 + 120
     told = " ".join(answered.told.split())
-    assert told.index("The registry's queue of 60 is drained at hour") < told.index("Steps")
+    assert told.index("The registry's queue of 60 is drained at") < told.index("Steps")
     for words in ("95 % interval of its mean", "Of the 60 who stood in it", "The outbox of 5"):
         assert words in told
     (tmp_path / "projection.json").write_text(json.dumps(answered.found))
     page = words_of(tmp_path / "projection.json").of["projection"]
-    assert "The registry's queue of 60 is drained at hour" in page
+    assert "The registry's queue of 60 is drained at" in page
     assert "Of the 60 who stood in it" in page
 
 
@@ -167,3 +167,4 @@ def test_where_some_replications_drain_a_line_there_is_no_mean() -> None:
     assert peak(state, LINE) == "Its peak is 2,500 at hour 15.00 (day 2, 10:00)"
     assert became(LINE) == ("Of the 2,000 who stood in it 5 gave up (3 to 9); 1,995 came through")
     assert moment({"opens_h": 0.0}, 24.0) == "hour 24.00 (day 2, 00:00)"
+    assert moment({"opens_h": 0.0}, 0.05) == "180 s after the opening (day 1, 00:03)"
