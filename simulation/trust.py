@@ -32,8 +32,6 @@ LONG: Final = 2.0
 IDLE: Final = 0.05
 #: Settings whose every value must have answered in a check; of the others more is the same.
 POLICIES: Final = ("identity_check", "admission", "shared_core")
-#: Settings of which more than ever answered is another system: they share out what comes.
-SHARED_OUT: Final = ("replicas", "workers")
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,8 @@ def _simulated(question: Question, one: Replication) -> dict[str, float]:
             active_s = min(row["drained_at_h"] * 3600, one.summary.duration_s)
             longer = active_s / come_s
             found[name] = row["utilisation"] * (longer if longer < LONG else 1.0)
-    loops = deployment.replicas * min(deployment.workers, deployment.cores)
+    replicas = one.scaled.mean_ready(come_s) if one.scaled else deployment.replicas
+    loops = replicas * min(deployment.workers, deployment.cores)
     work_s = one.wakeups * model.wake_s
     if deployment.shared_core:
         # The worker process and the database take the loop's core.
@@ -273,12 +272,15 @@ def _settings_beyond(question: Question, held: Sequence[Mapping[str, Any]]) -> I
         seen = {settings[name] for settings in held if name in settings}
         if seen and value not in seen:
             yield Beyond("policy", name, f"{name} = {_word(value)} never answered in a check")
-    for name in SHARED_OUT:
-        value = getattr(deployment, name)
+    # More than ever answered is another system: they share out what comes.
+    counts = {"replicas": deployment.most_replicas, "workers": deployment.workers}
+    for name, value in counts.items():
         most = max((settings[name] for settings in held if name in settings), default=None)
         if most is not None and value > most:
             why = f"{value} {name} share out what comes, checked with {most}"
             yield Beyond("policy", name, why)
+    if deployment.scaling:
+        yield Beyond("policy", "scaling", "replicas that come and go were never measured")
     alone = {settings["batch_rows"] == 1 for settings in held if "batch_rows" in settings}
     if alone and (deployment.batch_rows == 1) not in alone:
         word = "off" if deployment.batch_rows == 1 else "on"

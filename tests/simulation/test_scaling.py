@@ -90,14 +90,14 @@ class Watched(SimpyEngine):
 @pytest.mark.parametrize("situation", SCALING, ids=lambda one: one.name)
 def test_no_request_starts_on_a_replica_that_is_not_ready(situation: Situation) -> None:
     """And none is lost: what comes to the service leaves it, and nothing is inside at the end."""
-    watched = Watched(situation.order(400))
-    world = watched.run(situation.arrivals(400))
+    watched = Watched(situation.order(250))
+    world = watched.run(situation.arrivals(250))
     found = scaled(world, situation.horizon_s)
     assert any(change.ready < change.started for change in found.changes)  # some start
     counts = [change.ready for change in found.changes]
     assert min(counts[counts.index(max(counts)) :]) < max(counts)  # and some go
     assert watched.strays == 0
-    assert watched.came == watched.left > 400
+    assert watched.came == watched.left > 250
     inside = world.scaling[HEAD + P_INSIDE :: REPLICA][: world.scaling[G_SLOTS]]
     assert list(inside) == [0] * world.scaling[G_SLOTS]
 
@@ -114,8 +114,8 @@ def test_requests_to_replicas_that_still_start_are_seen(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(kernel, "reach_replica", reach_any)
     situation = next(one for one in SCALING if "photos" in one.name)
-    watched = Watched(situation.order(300))
-    watched.run(situation.arrivals(300))
+    watched = Watched(situation.order(150))
+    watched.run(situation.arrivals(150))
     assert watched.strays > 0
 
 
@@ -135,8 +135,8 @@ def test_replicas_that_never_change_are_those_of_a_service_that_does_not_scale(
     fixed = replace(situation, deployment=replace(situation.deployment, replicas=replicas))
     ends = []
     for scaling in (None, *still):
-        asked = replace(fixed, deployment=replace(fixed.deployment, scaling=scaling)).order(300)
-        ends.append(np.asarray(CompiledEngine(asked).run(fixed.arrivals(300)).ends))
+        asked = replace(fixed, deployment=replace(fixed.deployment, scaling=scaling)).order(200)
+        ends.append(np.asarray(CompiledEngine(asked).run(fixed.arrivals(200)).ends))
     assert all(np.array_equal(ends[0], other) for other in ends[1:])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from simulation.projection import Question, project
+from simulation.scaling import Scaling, Step
 from simulation.trust import Trust, agreement_of, at_demand, loads_of, trust_of
 from tests.simulation import upstream_bound
 from workload.agreement import Agreement, Basis, Level, Row
@@ -111,6 +112,16 @@ def test_more_replicas_than_ever_answered_are_named() -> None:
     question = asked(agreement())
     two = replace(question, deployment=replace(question.deployment, replicas=2))
     assert why(trust_of(two), "policy") == ["2 replicas share out what comes, checked with 1"]
+
+
+def test_replicas_that_come_and_go_are_named_with_the_most_that_there_may_be() -> None:
+    """No check has ever seen one start."""
+    question = asked(agreement())
+    scales = replace(question.deployment, scaling=Scaling(planned=(Step(1.0, 3),)))
+    assert why(trust_of(replace(question, deployment=scales)), "policy") == [
+        "3 replicas share out what comes, checked with 1",
+        "replicas that come and go were never measured",
+    ]
 
 
 def test_a_step_that_was_not_walked_in_the_check_is_named() -> None:

@@ -66,7 +66,7 @@ AT_FULL_LENGTH = (
     "the registry goes out by ticks, checks inline", "photos through a narrow line and a generator",
     "photos by ticks", "a waiting room", "a waiting room by ticks, left early by the record",
     "a call centre for those who fail", "a call centre by ticks",
-    "scales by its load, overloaded, and sheds", "scales by plan while photos are on their way",
+    "scales by its load, overloaded, and sheds",
     "scales by load and plan by ticks, ready in the instant that it looks",
 )  # fmt: skip
 
