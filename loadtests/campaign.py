@@ -30,6 +30,7 @@ from loadtests.rundir import (
     finish,
     make_run_dir,
 )
+from loadtests.speed_probe import speed_index
 from loadtests.target import capacity_of, check_ownership, wait_until_ready
 from loadtests.tether import CORES, PARENT
 from workload.errors import InvalidRunError
@@ -127,11 +128,16 @@ def run_campaign(plan: CampaignPlan, progress: Progress | None = None) -> Campai
     check_draw(orders, capacity, token)
     make_run_dir(plan.run_dir)
     generator = Generator(plan, orders, capacity, token)
+    before = speed_index(plan.cores, capacity)
     began = time()
     lost = generator.drive(progress)
     ending = Circumstances(
         began_unix=began,
-        facts={"processes": plan.workers + plan.joining, "cores": list(plan.cores)},
+        facts={
+            "processes": plan.workers + plan.joining,
+            "cores": list(plan.cores),
+            "speed": {"before": before, "after": speed_index(plan.cores, capacity)},
+        },
         lost=tuple(lost),
         interrupted=generator.interrupted,
     )

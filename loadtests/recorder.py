@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-import random
 import struct
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from time import thread_time, time_ns
+from time import time_ns
 from typing import Any, BinaryIO, Final
 
 import msgspec
 import numpy as np
 
 from loadtests.live import LivePage, serve
+from loadtests.speed_probe import Probe
 from workload.history import NAMES, HistoryWriter
 from workload.telemetry import TelemetryWriter, parse_exposition
 
@@ -55,26 +55,6 @@ def frames(stream: BinaryIO) -> Iterator[tuple[str, dict[str, Any]]]:
             return
         kind, payload = msgspec.msgpack.decode(packed)
         yield kind, payload
-
-
-class Probe:
-    """How fast is this machine just now: a fixed piece of work, pure Python over scattered memory.
-
-    Run once a second its data is out of the caches, so it feels what the service feels from its
-    neighbours. CPU seconds of the thread, about 1 ms.
-    """
-
-    def __init__(self) -> None:
-        scattered = random.Random(1)
-        self._numbers = [float(n) for n in range(200_000)]
-        scattered.shuffle(self._numbers)
-        self._places = [scattered.randrange(200_000) for _ in range(10_000)]
-
-    def seconds(self) -> float:
-        began, total, numbers = thread_time(), 0.0, self._numbers
-        for place in self._places:
-            total += numbers[place]
-        return thread_time() - began
 
 
 class Recorder:

@@ -30,6 +30,7 @@ from target_app.instruments import Instruments, open_page
 from target_app.journey import Journey
 from target_app.loop_probe import LoopProbe
 from target_app.operations import Operations
+from target_app.pause_probe import PauseProbe
 from target_app.photo_store import PhotoStore
 from target_app.problems import MEDIA, Problem
 from target_app.programme import Programme
@@ -134,11 +135,14 @@ class Service(FastAPI):
         watch = asyncio.create_task(self._watch())
         probe = LoopProbe(self.measured.loop_lag.record)
         probe.start()
+        pauses = PauseProbe(self.measured.pause.record)
+        pauses.start()
         try:
             yield
         finally:
             watch.cancel()
             probe.stop()
+            pauses.stop()
             await self.batcher.stop()
             await self.pool.stop()
             for upstream in (self.registry, self.photos):

@@ -138,6 +138,7 @@ class ServiceInstruments:
         )
         self._acknowledged = {name: counter for (name,), counter in acknowledged.items()}
         self._batcher_wait = self.stations.wait["write_batcher"]
+        self.pause = _pause(instruments)
 
     def flush_started(self, batch: Sequence[Pending], started: float) -> None:
         """The rows of a batch stop waiting."""
@@ -196,6 +197,13 @@ class WorkerInstruments:
         self.database_commits = instruments.counter(
             "surge_database_commits_total", "Transactions committed in this database."
         )
+        self.pause = _pause(instruments)
+
+
+def _pause(instruments: Instruments) -> Histogram:
+    return instruments.histograms(
+        "surge_collector_pause_seconds", "The garbage collector held the process up.", (), [()]
+    )[()]
 
 
 def cpu_of_tree(pid: int) -> float | None:

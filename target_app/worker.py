@@ -19,6 +19,7 @@ from target_app.exposition import Exposition
 from target_app.identity_queue import IdentityQueue
 from target_app.instruments import Instruments, open_page
 from target_app.mail_sender import MailSender
+from target_app.pause_probe import PauseProbe
 from target_app.processes import (
     StartError,
     bind,
@@ -90,6 +91,7 @@ class Worker:
         """Both queues, as soon as there is a database."""
         await self._pool.opened()
         freeze_garbage()
+        PauseProbe(self.measured.pause.record).start()
         settings, database, measured = self._settings, self._database, self.measured
         async with asyncio.TaskGroup() as group:
             group.create_task(MailSender(settings, database, measured).run())

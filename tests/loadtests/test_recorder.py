@@ -13,6 +13,7 @@ import pytest
 
 from loadtests import recorder
 from loadtests.rundir import wait_for_recorder
+from loadtests.speed_probe import Probe
 from tests.loadtests.peers import Site
 from workload.history import NAMES, Observation, read_history
 from workload.telemetry import read_telemetry
@@ -43,7 +44,7 @@ def test_a_page_that_is_not_there_is_down_and_not_an_end() -> None:
 
 def test_the_probe_measures_the_same_work_each_time() -> None:
     """CPU seconds, about a millisecond of them."""
-    probe = recorder.Probe()
+    probe = Probe()
     taken = sorted(probe.seconds() for _ in range(5))
     assert 0.0001 < taken[0] <= taken[2] < 0.02
 
