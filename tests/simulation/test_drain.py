@@ -63,7 +63,7 @@ def identity(found: Projection) -> dict[str, Any]:
 )
 def test_a_backlog_is_drained_when_theory_says(per_s: float, slots: int) -> None:
     """b / (c mu - lambda), to one service more or less, inside Student's interval of 20 seeds."""
-    state, seconds = State(100.0, (800, 0, 0)), 3_600.0
+    state, seconds = State(100.0, (800, 0, 0)), 1_200.0
     question = asked(per_s, state, Deployment(registry_slots=slots), replications=20,
                      horizon_s=seconds, scenario={"lasts_s": seconds})  # fmt: skip
     found = identity(project(question))
@@ -111,8 +111,8 @@ def both(question: Question) -> tuple[Replication, Replication]:
 
 def test_both_engines_say_the_same_of_every_line() -> None:
     """Instants to the nanosecond, lengths cell by cell, endings, and the digest."""
-    state = State(300.0, (400, 300, 0), (120.0, 200.0))
-    compiled, readable = both(asked(5.0, state, model=LIVELY, scenario={"verified": True}))
+    state = State(600.0, (200, 150, 0), (120.0, 200.0))
+    compiled, readable = both(asked(2.0, state, model=LIVELY, scenario={"verified": True}))
     assert compiled.digest == readable.digest
     assert len(compiled.lines) == 2
     for ours, theirs in zip(compiled.lines, readable.lines, strict=True):
