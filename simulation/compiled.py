@@ -61,6 +61,7 @@ from simulation.room import Plane
 from simulation.visits import attempt, close_visit, is_waiting_for, pause, record
 from simulation.world import Order, build_world
 from workload.arrivals import Arrivals
+from workload.roll import WINDOW, Roll
 from workload.visit import GOES_ON, advance, begin, failure, mail_needed, pause_begins
 
 SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
@@ -99,6 +100,7 @@ _compile_as_it_stands()
 DONE: Final = 0
 FULL: Final = 1  # no room for another visit, job, row or event: make some and go on
 PAUSED: Final = 2  # so many events are done: show progress and go on
+NEXT: Final = 3  # all of a window have come: say who is in the next one and go on
 
 
 @machine_code()
@@ -204,8 +206,8 @@ def _put_on_calendar(w: Any, c: Any) -> None:
 
 
 @machine_code(outermost=True)
-def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
-    """Let time pass: DONE, FULL or PAUSED."""
+def _run(w: Any, c: Any, who: Any, when: Any, last: int, budget: int) -> int:
+    """Let time pass: DONE, FULL, PAUSED or NEXT. ``last``: 1 when nobody comes after these."""
     horizon = w.cells[at.C_HORIZON]
     _put_on_calendar(w, c)
     for _ in range(budget):
@@ -221,6 +223,8 @@ def _run(w: Any, c: Any, who: Any, when: Any, budget: int) -> int:
         elif c.state[SIZE] > 0:
             now, code, ref = c.heap[0], c.heap[1], c.heap[2]
         come = c.state[COME]
+        if come == len(when) and last == 0:
+            return NEXT
         # Of one instant, arrivals are the first: no kind of event has a lower code.
         arrives = come < len(when) and when[come] <= now
         if arrives:
@@ -251,6 +255,7 @@ PLANES: Final[Mapping[str, Any]] = {
     "visits": np.int64, "marks": np.uint16, "jobs": np.int64, "rows": np.int64,
 }  # fmt: skip
 NOTHING: Final[Any] = np.zeros(0, dtype=np.int64)
+NOBODY: Final = Arrivals(NOTHING, NOTHING)
 
 
 class CompiledEngine:
@@ -272,21 +277,30 @@ class CompiledEngine:
         self.world = at.World(**arrays)
         self._ahead = Ahead(len(order.journey.names))
 
-    def run(self, arrivals: Arrivals, progress: Callable[[float], None] | None = None) -> at.World:
+    def run(
+        self, arrivals: Arrivals | Roll, progress: Callable[[float], None] | None = None
+    ) -> at.World:
         """Let everybody arrive and walk; returns the world at the end.
 
         ``progress`` is called with the share of the people who have come, now and then.
         """
-        who, when = arrivals.index, arrivals.at_ns
         budget = 2_000_000 if progress else 1 << 62
+        windows, people, before = arrivals.windows(WINDOW), len(arrivals), 0
+        window = next(windows, NOBODY)
         while True:
-            answer = _run(self.world, self._ahead.calendar, who, when, budget)
+            calendar, last = self._ahead.calendar, int(before + len(window) == people)
+            answer = _run(self.world, calendar, window.index, window.at_ns, last, budget)
+            state = calendar.state
+            del calendar  # its arrays can't grow while anybody looks at them
             if answer == DONE:
                 return self.world
             if answer == FULL:
                 self._make_room()
+            elif answer == NEXT:
+                before += len(window)
+                window, state[COME] = next(windows), 0
             elif progress:
-                progress(int(self._ahead.calendar.state[COME]) / max(1, len(who)))
+                progress((before + int(state[COME])) / max(1, people))
 
     def _make_room(self) -> None:
         """More room for whatever is short of it."""

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from simulation import layout as at
 from simulation.state import QUEUES
@@ -154,6 +153,8 @@ def _interval(values: Sequence[float]) -> dict[str, float | None]:
     if len(values) < 2:
         return {"mean": middle, "low": None, "high": None}
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    from scipy import stats  # here: 60 MB that no walk needs
+
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
     return {"mean": middle, "low": finite(middle - reach), "high": finite(middle + reach)}
 

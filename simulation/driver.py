@@ -22,6 +22,7 @@ from simulation.places import open_visit
 from simulation.visits import attempt, close_visit, pause, record
 from simulation.world import Order, add_places, build_world
 from workload.arrivals import Arrivals
+from workload.roll import WINDOW, Roll
 from workload.visit import Attempt, Ending, Pause, walk, walk_on
 
 Call = Callable[[Event], None]
@@ -47,7 +48,9 @@ class SimpyEngine:
         self.env = simpy.Environment()
         self._hears: dict[int, Event] = {}
 
-    def run(self, arrivals: Arrivals, progress: Callable[[float], None] | None = None) -> at.World:
+    def run(
+        self, arrivals: Arrivals | Roll, progress: Callable[[float], None] | None = None
+    ) -> at.World:
         """Let everybody arrive and walk; returns the world at the end.
 
         ``progress`` is called with the share of the horizon that has passed, now and then.
@@ -63,10 +66,11 @@ class SimpyEngine:
         look(self.world, at.THE_END)
         return self.world
 
-    def _doors(self, arrivals: Arrivals) -> Generator[Event, Any, None]:
-        for who, when in zip(arrivals.index.tolist(), arrivals.at_ns.tolist(), strict=True):
-            yield _At(self.env, when, at.code_of(at.ARRIVE, who, 0, 0), self._arrival)
-            self.env.process(self._visit(who))
+    def _doors(self, arrivals: Arrivals | Roll) -> Generator[Event, Any, None]:
+        for window in arrivals.windows(WINDOW):
+            for who, when in zip(window.index.tolist(), window.at_ns.tolist(), strict=True):
+                yield _At(self.env, when, at.code_of(at.ARRIVE, who, 0, 0), self._arrival)
+                self.env.process(self._visit(who))
 
     def _arrival(self, _: Event) -> None:
         look(self.world, int(self.env.now))

@@ -6,7 +6,6 @@ here by the horizon (last arrival + 24 h). A replication *collapses* when more t
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -19,22 +18,21 @@ from numpy.typing import NDArray
 from simulation import layout as at
 from simulation.deployment import Deployment
 from simulation.drain import Line, lines_of
+from simulation.fates import Fates, fates_of
 from simulation.scaled import Scaled, scaled_of
 from simulation.service import ServiceModel
 from simulation.shifts import mean_agents
-from simulation.state import STEP_OF, Carried, State
+from simulation.state import Carried, State
 from simulation.world import Order
 from workload.arrivals import Arrivals
 from workload.coming import Coming, coming
-from workload.draws import DROP_OUT, KNOTS, MISTYPE, PAUSE, draws, quantiles, threshold
-from workload.durations import SECOND_NS
 from workload.errors import Fault, InputError
 from workload.histogram import BUCKETS, Histogram
 from workload.history import NAMES, History
 from workload.manifest import Bending
+from workload.roll import Roll
 from workload.scenario import Scenario
 from workload.summary import CHECKPOINT_STEPS, StepSummary, Summary
-from workload.visit import Ending, pause_begins
 from workload.wave_draw import drawn
 
 AFTERMATH_S: Final = 24 * 3600.0
@@ -131,16 +129,15 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
     """Simulate one seed."""
     scenario, bending = question.scenario, question.bending
     who = _coming(question, seed)
-    arrivals, people = who.everybody, who.people
     asked_s = question.horizon_s
-    horizon_s = asked_s if asked_s is not None else _last_s(people) + AFTERMATH_S
+    horizon_s = asked_s if asked_s is not None else _last_s(who.people) + AFTERMATH_S
     order = Order(
         journey=scenario.walked,
         itinerary=scenario.itinerary(bending.pauses, bending.speed, bending.window_s[0]),
         model=question.model,
         deployment=question.deployment,
         seed=seed,
-        people=int(arrivals.index.max()) + 1 if len(arrivals) else 1,
+        people=int(who.everybody.index.max()) + 1 if len(who.everybody) else 1,
         mistyped=scenario.people.mistyped,
         horizon_s=horizon_s,
         cell_s=max(1.0, 60.0 * math.ceil(horizon_s / 3600 / 60)) if horizon_s > 3600 else 1.0,
@@ -152,10 +149,17 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
         from_s=bending.window_s[0],
         carried=_carried(question, who),
     )
+    everybody = Roll.of(who.everybody)
+    del who
     began = time.perf_counter()
-    world = _engine(question.engine)(order).run(arrivals, progress)
+    world = _engine(question.engine)(order).run(everybody, progress)
     wall_s = time.perf_counter() - began
-    return _fold(question, order, world, people, seed, wall_s)
+    # What has been asked of it is not kept: it was most of the memory.
+    world = world._replace(visits=[], marks=[], jobs=[])
+    fates = fates_of(scenario, order, world, everybody)
+    del everybody
+    world = world._replace(ends=[])
+    return _fold(question, order, world, fates, seed, wall_s)
 
 
 def _carried(question: Question, who: Coming) -> Carried | None:
@@ -179,39 +183,34 @@ def _engine(name: str) -> Any:
 
 
 def _fold(
-    question: Question, order: Order, world: at.World, people: Arrivals, seed: int, wall_s: float
+    question: Question,
+    order: Order,
+    world: at.World,
+    fates: Fates,
+    seed: int,
+    wall_s: float,
 ) -> Replication:
-    carried, index = order.carried, people.index
-    if carried:
-        index = np.append(index, np.arange(carried.first, carried.first + carried.total))
-    ends = np.asarray(world.ends, dtype=np.int64).reshape(-1, at.END)[index]
-    endings = ends[:, at.E_LAST] & 255
-    ideal = finishes_ideally(question.scenario, order, people)
-    if carried:
-        ideal = np.append(ideal, _carried_finish_ideally(question.scenario, order, carried))
-    waits = (ends[:, at.E_LAST] & at.ENDED_AWAITING_DRAW) != 0
-    lost = int((ideal & (endings != Ending.FINISHED) & ~waits).sum())
-    joined = index[(ends[:, at.E_LAST] & at.ENDED_JOINED) != 0]
+    carried = order.carried.total if order.carried else 0
     before = question.state.done.get("joined", 0) if question.state else 0
     draw = question.scenario.journey.draw
     tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
     return Replication(
         seed=seed,
-        summary=_summary(question, order, world, len(index), endings),
+        summary=_summary(question, order, world, fates),
         stations=_stations(order, world),
-        people=len(people),
-        lost=lost,
+        people=fates.people - carried,
+        lost=fates.lost,
         attempts=sum(int(v) for v in tallies[: order.itinerary.attack, at.T_ATTEMPTS]),
         events=int(world.cells[at.C_EVENTS]),
         wall_s=wall_s,
-        digest=hashlib.sha256(ends.astype("<i8").tobytes()).hexdigest(),
+        digest=fates.digest,
         history=_history(order, world) if question.trace else None,
-        joined=before + len(joined),
-        drawn=drawn(seed, joined, draw.seats) if draw else None,
+        joined=before + len(fates.joined),
+        drawn=drawn(seed, fates.joined, draw.seats) if draw else None,
         wakeups=_wakeups(world),
         flushes=int(world.cells[at.C_FLUSHES]),
         scaled=scaled_of(world, order.horizon_s),
-        carried=len(index) - len(people),
+        carried=carried,
         lines=lines_of(order, world),
         depths=_depths(world),
     )
@@ -227,54 +226,6 @@ def _wakeups(world: at.World) -> int:
     return sum(int(world.loops[loop * at.LOOP + at.L_WAKEUPS]) for loop in loops)
 
 
-def _carried_finish_ideally(
-    scenario: Scenario, order: Order, carried: Carried
-) -> NDArray[np.bool_]:
-    """`finishes_ideally` of those who stand in a line: from the step on that they are before; of
-    who calls for help nobody, because a step of theirs has failed.
-    """
-    names, first, found = scenario.journey.step_names, carried.first, []
-    for (step, _), count in zip(STEP_OF.values(), carried.counts, strict=False):
-        there = np.arange(first, first + count)
-        begun = names.index(step) if count else 0
-        people = Arrivals(there, np.zeros_like(there))
-        found.append(finishes_ideally(scenario, order, people, begun))
-        first += count
-    return np.concatenate([*found, np.zeros(carried.counts[at.CALLS], dtype=bool)])
-
-
-def finishes_ideally(
-    scenario: Scenario, order: Order, people: Arrivals, begun: int = -1
-) -> NDArray[np.bool_]:
-    """Who would finish by the horizon if every station were infinitely large.
-
-    Nobody who drops out or mistypes, nor who comes so late that pauses alone take longer. Whom a
-    draw beyond the horizon makes wait has done all that they can. ``begun``: the step that they
-    are before when they come; its pause is over, and who would have left before it has left.
-    """
-    seed, who = order.seed, people.index
-    stays = draws(seed, who, 0, 0, MISTYPE) >= threshold(scenario.people.mistyped)
-    for number, step in enumerate(scenario.journey.steps):
-        if number > max(begun, 0) and step.drop_out:
-            stays &= draws(seed, who, number, 0, DROP_OUT) >= threshold(step.drop_out)
-    tables = np.asarray(order.itinerary.pauses, dtype=np.int64).reshape(-1, KNOTS)
-    tables = tables[: len(scenario.journey.steps)]
-    begins = [pause_begins(order.itinerary.plan, step, 1) for step in range(len(tables))]
-    horizon_ns = round(order.horizon_s * SECOND_NS)
-    longest_ns = max(begins) + int(tables[:, -1].sum())
-    late = np.flatnonzero(stays & (longest_ns > horizon_ns - people.at_ns))
-    now_ns = people.at_ns[late]
-    for number, table in enumerate(tables):
-        if begins[number] >= horizon_ns:
-            break
-        if number <= begun:
-            continue
-        paused_ns = quantiles(table, draws(seed, who[late], number, 0, PAUSE))
-        now_ns = np.maximum(now_ns, begins[number]) + paused_ns
-    stays[late] = now_ns <= horizon_ns
-    return stays
-
-
 def _history(order: Order, world: at.World) -> History:
     used = int(world.cells[at.C_ROWS]) * at.ROW
     table = np.asarray(world.rows[:used], dtype=np.int64).reshape(-1, at.ROW)
@@ -282,9 +233,7 @@ def _history(order: Order, world: at.World) -> History:
     return History(order.journey.names, columns)
 
 
-def _summary(
-    question: Question, order: Order, world: at.World, visits: int, endings: NDArray[np.int64]
-) -> Summary:
+def _summary(question: Question, order: Order, world: at.World, fates: Fates) -> Summary:
     cells = int(world.cells[at.C_TIME_CELLS])
     tallies = np.asarray(world.tallies).reshape(-1, at.TALLY)
     counts = np.asarray(world.counts, dtype=np.int64).reshape(-1, BUCKETS)
@@ -314,11 +263,10 @@ def _summary(
                 achieved=achieved[number] + declined[number],
             )
         )
-    names = {e.name.lower(): int((endings == e).sum()) for e in Ending}
     points = _checkpoints(question, order, np.cumsum(achieved, axis=1))
     first = order.itinerary.attack
     mine, attack = tuple(steps[:first]), tuple(steps[first:])
-    return Summary(order.horizon_s, order.cell_s, mine, visits, names, points, attack)
+    return Summary(order.horizon_s, order.cell_s, mine, fates.people, fates.endings, points, attack)
 
 
 def _checkpoints(

@@ -20,8 +20,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from scipy import optimize
-
 from simulation import layout as at
 from simulation.deployment import Deployment
 from workload.durations import LONGEST_S, SECOND_NS
@@ -237,4 +235,6 @@ def age_by_curve(scenario: Scenario, at_s: float, count: int, brought_by: str) -
 
     if too_many(at_s) <= 0:
         return at_s
+    from scipy import optimize  # here: 60 MB that no walk needs
+
     return float(round(optimize.brentq(too_many, 0.0, at_s, xtol=1e-3), 3))

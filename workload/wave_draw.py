@@ -12,6 +12,7 @@ from workload.draws import LOT, draws
 
 JOINED_BY: Final = "join_wave"
 LOOKED_UP_BY: Final = "check_result"
+AT_ONCE: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -40,5 +41,13 @@ def drawn(seed: int, joined: NDArray[np.int64], seats: int) -> NDArray[np.int64]
     the order of joining does not matter, and one seat more takes nobody's away. Of equal lots the
     lower index wins.
     """
-    lots = draws(seed, joined, 0, 0, LOT)
-    return np.sort(joined[np.lexsort((joined, lots))[:seats]])
+    if seats >= len(joined):
+        return np.sort(joined)
+    if seats <= 0:
+        return joined[:0]
+    lots = np.empty(len(joined), dtype=np.int64)
+    for low in range(0, len(joined), AT_ONCE):
+        lots[low : low + AT_ONCE] = draws(seed, joined[low : low + AT_ONCE], 0, 0, LOT)
+    last = np.partition(lots, seats - 1)[seats - 1]
+    sure, tied = joined[lots < last], np.sort(joined[lots == last])
+    return np.sort(np.append(sure, tied[: seats - len(sure)]))

@@ -71,7 +71,7 @@ def run_loop(fault: tuple[str, str], order: Order, arrivals: Arrivals) -> at.Wor
     world = build_world(order, places=1 << 14)._replace(rows=[0] * (at.ROW << 14))
     calendar = ahead["Calendar"](*(part.tolist() for part in ahead["Ahead"](5).calendar))
     who, when = arrivals.index.tolist(), arrivals.at_ns.tolist()
-    assert loop["_run"](world, calendar, who, when, 10**6) == loop["DONE"]
+    assert loop["_run"](world, calendar, who, when, 1, 10**6) == loop["DONE"]
     return world
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from simulation.deployment import Deployment
+from simulation.fates import finishes_ideally
 from simulation.projection import project
-from simulation.replication import Question, finishes_ideally, replicate
+from simulation.replication import Question, replicate
 from simulation.service import read_model
 from simulation.world import Order
 from tests.simulation.situations import LIVELY
