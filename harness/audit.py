@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.audit_calls import STEP as CALL
+from harness.audit_calls import calls_of, read_calls, wrong_calls
 from harness.audit_counts import Count, answer_counts
 from harness.audit_draw import draw_counts
 from workload.attack import by_what_was_done
@@ -30,6 +32,7 @@ from workload.visit import Ending, Outcome
 
 SCHEMA_NAME = "surge/audit/1"
 LEDGER = "ledger.ndjson"
+CALLS = "support-calls.ndjson"
 #: Column of the ledger that an acknowledged step fills; register is the row itself.
 COLUMNS = {
     "verify_email": "email_verified_at",
@@ -52,13 +55,17 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Evidence:
-    """The record of a run. ``rows``: the ledger; ``telemetry``: None where none was recorded."""
+    """The record of a run. ``rows``: the ledger; ``telemetry``: None where none was recorded.
+
+    ``calls``: the list of calls for help; None where none was exported.
+    """
 
     manifest: Manifest
     people: Population
     history: History
     rows: Sequence[Row]
     telemetry: Telemetry | None = None
+    calls: Sequence[Row] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ def read_evidence(directory: Path) -> Evidence:
         by_what_was_done(read_history(directory, cut_short_is_fine=manifest.status != "complete")),
         read_ledger(directory / LEDGER),
         read_telemetry(directory) if (directory / FILE_NAME).is_file() else None,
+        read_calls(directory / CALLS),
     )
 
 
@@ -172,6 +180,8 @@ def audit(evidence: Evidence) -> Audit:
         *_decisions(clients, mine),
     ]
     counts = [*_row_counts(clients, mine)]
+    if evidence.calls is not None and CALL in clients.steps:
+        findings += _calls(evidence, evidence.calls, clients, unseen, counts)
     notes: list[str] = []
     answers, differences, note = answer_counts(
         evidence.history, evidence.telemetry, len(clients.inside), FOR_EVER_S
@@ -256,6 +266,24 @@ def _writes(
                 stray.append(f"visitor {visitor}")
         if stray:
             yield Finding("stray write", f"{step} is there, but nobody asked for it", tuple(stray))
+
+
+def _calls(
+    evidence: Evidence,
+    listed: Sequence[Row],
+    clients: Clients,
+    unseen: list[Unseen],
+    counts: list[Count],
+) -> Iterator[Finding]:
+    """Calls for help, which have a list of their own."""
+    who = sorted(clients.came)
+    rows = calls_of(listed, evidence.people, evidence.manifest.seed, who)
+    told, unsure = set(clients.told[CALL]), clients.unsure[CALL]
+    counts.append(Count(CALL, "people", len(told), None, len(rows)))
+    unheard = sorted((rows.keys() & unsure.keys()) - told)
+    unseen += [Unseen(visitor, CALL, outcome_name(unsure[visitor])) for visitor in unheard]
+    for wrong in wrong_calls(rows, told, unsure.keys() | clients.inside):
+        yield Finding(*wrong)
 
 
 def _written(step: str, mine: Mapping[int, Sequence[Row]]) -> set[int]:

@@ -1,7 +1,7 @@
 """The run directory: what a finished run leaves behind, self-contained and movable.
 
 manifest.json · scenario.toml · history-*.arrows · summary.json · junit.xml · telemetry.arrows ·
-ledger.ndjson · generator.json · logs/
+ledger.ndjson · support-calls.ndjson · generator.json · logs/
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from loadtests.orders import Orders
 from workload.errors import Fault, InputError, InvalidRunError, RecordError
 from workload.facts import MeasuredFacts
 from workload.history import History, read_history
+from workload.journey import SUPPORT_STEP
 from workload.laws import broken
 from workload.manifest import (
     Manifest,
@@ -39,6 +40,8 @@ PROGRESS: Final = "progress.json"
 RECORDER_LOG: Final = "recorder.log"
 SCHEMA_NAME: Final = "surge/generator/1"
 LEDGER: Final = "ledger.ndjson"
+#: The service's list of calls for help, where a journey has them.
+CALLS: Final = "support-calls.ndjson"
 #: How the wave of a run ended (`loadtests.closing.Wave.state`), where it was to be closed.
 CLOSED: Final = "closed"
 FAILED: Final = "failed"
@@ -110,6 +113,9 @@ def finish(
     if token:
         why = export_ledger(orders.target, token, run_dir)
         manifest.generator["ledger"] = why or "exported"
+        if SUPPORT_STEP in orders.load().walked.names and not why:
+            why = export_ledger(orders.target, token, run_dir, "/ledger/support-calls", CALLS)
+            manifest.generator["support_ledger"] = why or "exported"
     history = _rows(run_dir, manifest)
     if laws := broken(history):
         manifest = _invalid(manifest, [f"a law is broken: {finding}" for finding in laws])
@@ -205,11 +211,13 @@ def _telemetry(run_dir: Path) -> Telemetry | None:
     return read_telemetry(run_dir) if (run_dir / FILE_NAME).exists() else None
 
 
-def export_ledger(target: str, token: str, run_dir: Path) -> str:
+def export_ledger(
+    target: str, token: str, run_dir: Path, route: str = "/ledger", name: str = LEDGER
+) -> str:
     """Every row of the service into ``ledger.ndjson``; '' or why there is none."""
-    url = f"{target.rstrip('/')}/ledger"
+    url = f"{target.rstrip('/')}{route}"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - the scheme was checked
-    beside = run_dir / f".{LEDGER}"
+    beside = run_dir / f".{name}"
     try:
         with (
             urllib.request.urlopen(request, timeout=LEDGER_TIMEOUT_S) as answer,  # noqa: S310
@@ -219,5 +227,5 @@ def export_ledger(target: str, token: str, run_dir: Path) -> str:
     except OSError as error:
         beside.unlink(missing_ok=True)
         return f"{url}: {error}"
-    beside.replace(run_dir / LEDGER)
+    beside.replace(run_dir / name)
     return ""

@@ -8,6 +8,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from harness.audit import audit, read_evidence
 from harness.stack import Stack
 from loadtests.campaign import CampaignPlan, run_campaign
 from loadtests.photo import Camera
@@ -104,6 +105,10 @@ def test_whose_step_failed_calls_and_the_service_writes_it_down(tmp_path: Path) 
     assert set(callers["ending"].tolist()) == {Ending.TURNED_AWAY}
     assert [call["step"] for call in calls] == ["await_identity"] * len(declined)
     assert len({call["registration"] for call in calls}) == len(declined)
+    found = audit(read_evidence(result.run_dir))
+    assert found.ok, found.findings
+    (counted,) = [one for one in found.counts if (one.step, one.kind) == (SUPPORT_STEP, "people")]
+    assert (counted.client, counted.rows) == (len(declined), len(declined))
     step = result.summary.step("await_identity")
     assert step is not None
     assert (step.declined, step.failed, step.open) == (len(declined), 0, 0)
