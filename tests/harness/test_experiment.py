@@ -130,6 +130,10 @@ def test_verify_predicts_before_it_measures_and_prints_the_signed_error(
     check_changed(record / "pool-halved", changed, json_faults)
     model = json.loads((record / "model.json").read_text())
     assert "held-out-1" not in model["fitted"]["runs"]
+    assert model["agreement"] == agreement
+    assert json_faults(model) == []
+    assert agreement["basis"]["record"] == "verify"
+    assert 0.0 < held[0]["utilisation"]["event_loop"] < 1.0
     assert agreement["saturation"]["measured_per_s"] is None
     assert set(agreement["calibrated_on"]) == set(model["fitted"]["runs"])
 
