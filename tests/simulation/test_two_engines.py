@@ -68,6 +68,7 @@ AT_FULL_LENGTH = (
     "a call centre for those who fail", "a call centre by ticks",
     "scales by its load, overloaded, and sheds",
     "scales by load and plan by ticks, ready in the instant that it looks",
+    "every line is long, and those who fail call",
 )  # fmt: skip
 
 
