@@ -41,7 +41,7 @@ from target_app.stations import STEPS, RouteInstruments, ServiceInstruments
 
 VERSION = "1.0"
 ABOUT = "A registration service with a known peak, built to be measured and modelled."
-SAMPLE_EVERY = 4  # reading the CPU clock is a system call: not for every request
+SAMPLE_EVERY = 8  # reading the CPU clock is a system call: not for every request
 USE_EVERY_S = 0.25
 
 log = logging.getLogger("surge.service")

@@ -119,7 +119,7 @@ class ServiceInstruments:
         )[()]
         self.flushes = instruments.counter("surge_flushes_total", "Flushes of the write batcher.")
         self.flush_cpu = instruments.counter(
-            "surge_flush_cpu_seconds_total", "Loop CPU spent on flushing."
+            "surge_flush_cpu_seconds_total", "Loop CPU spent on flushing, estimated from samples."
         )
         self.loop_lag = instruments.histograms(
             "surge_loop_lag_seconds", "What a ready timer waits for the loop.", (), [()]
