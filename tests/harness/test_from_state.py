@@ -36,13 +36,18 @@ def state_file(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_the_first_thing_said_is_when_the_line_is_drained(
-    verb: Verb, model_file: Path, state_file: Callable[..., Path], tmp_path: Path
+    verb: Verb,
+    model_file: Path,
+    state_file: Callable[..., Path],
+    tmp_path: Path,
+    json_faults: Callable[[Any], list[str]],
 ) -> None:
     """With an interval, the peak and who gave up; one JSON object, and a plot with that title."""
     path = state_file(identity_queued=60, mail_queued=5)
     slow = ("--set", "registry_slots=2", "--set", "registry_latency=[1.0]", "--replications", "3")
     answered = verb(*BRIEF, *slow, "--from-state", str(path), "--model", str(model_file), "--json")
     state = answered.found["state"]
+    assert json_faults(answered.found) == []
     assert answered.found["bending"]["window_s"][0] == 24.0
     assert list(state["lines"]) == ["identity", "mail"]
     line = state["lines"]["identity"]
