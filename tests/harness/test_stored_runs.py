@@ -4,6 +4,7 @@ on load that it has not seen. A change that makes it worse fails here.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable
@@ -93,6 +94,11 @@ def test_a_figure_without_a_bound_and_one_that_is_missing_fail() -> None:
     gone = replace(row, predicted=math.nan)
     assert worse([gone], {row.key: 0.5}, TOLERANCE) != []
     assert worse([row], {row.key: 0.0}, TOLERANCE) == []
+
+
+def test_sets_and_bounds_are_as_documented(json_faults: Callable[[Any], list[str]]) -> None:
+    for path in (HOME / "bound.json", *(directory / "measured.json" for directory in SETS)):
+        assert json_faults(json.loads(path.read_text())) == [], path
 
 
 def test_sets_are_small_and_name_no_machine() -> None:
