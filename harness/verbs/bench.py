@@ -14,7 +14,7 @@ NAMES = {
     "pump": "the whole load generator, and how late it is",
     "freeze": "a server that stands still: what Locust reports, and what is true",
     "signup": "the reference service and its database, for each sign-up",
-    "queue": "M/M/8 at 90 % load, beside SimPy and theory",
+    "queue": "M/M/8 at 90 % load, beside SimPy, Ciw, cimba and theory",
 }
 
 

@@ -13,7 +13,7 @@ from harness.verbs.bench import NAMES, measured
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "json" / "benchmark-1.schema.json").read_text())
 #: What benchmarks share, which is none itself.
-SHARED = {"__init__", "stand", "costs", "echo", "generators"}
+SHARED = {"__init__", "stand", "costs", "echo", "generators", "queue_cimba", "queue_peers"}
 SIZE = 0.01
 
 
