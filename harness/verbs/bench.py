@@ -14,12 +14,13 @@ NAMES = {
     "pump": "the whole load generator, and how late it is",
     "freeze": "a server that stands still: what Locust reports, and what is true",
     "signup": "the reference service and its database, for each sign-up",
+    "instruments": "what measuring costs the reference service",
     "queue": "M/M/8 at 90 % load, beside SimPy, Ciw, cimba and theory",
 }
 
 
 def add(subparsers: Subparsers) -> None:
-    listed = "\n".join(f"  {name:<8}{what}" for name, what in NAMES.items())
+    listed = "\n".join(f"  {name:<12}{what}" for name, what in NAMES.items())
     parser = declare(
         subparsers,
         "bench",
