@@ -299,7 +299,7 @@ class CompiledEngine:
             elif answer == NEXT:
                 before += len(window)
                 window, state[COME] = next(windows), 0
-            elif progress:
+            if progress:
                 progress((before + int(state[COME])) / max(1, people))
 
     def _make_room(self) -> None:
