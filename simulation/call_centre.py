@@ -1,7 +1,8 @@
 """The call centre: whose step failed may call; agents answer in turn; callers hang up (Erlang-A).
 
-A call keeps its place until its caller's patience has run out, answered or not, so that the event
-that ends the patience always finds it. The visit stays open while its visitor is on the phone.
+A call that has to wait keeps its place until its caller's patience has run out, answered or not, so
+that the event that ends the patience always finds it. The visit stays open while its visitor is on
+the phone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ def ring_up(w: World, now: int, visit: int) -> None:
     job = take_errand(w, at.CALLING, visit, step)
     w.jobs[job + at.J_NUMBER] = number
     w.jobs[job + at.J_SINCE] = now
+    if w.cells[at.C_AGENTS_FREE] > 0 and w.cells[at.C_CALL_HEAD] == at.NONE:
+        count_wait(w, at.CALL_CENTRE)
+        follow(w, now, at.CALLS, at.CAME)
+        talk_starts(w, now, job)
+        drop_job(w, job)
+        return
     chance = draw(seed, who, step, number, SUPPORT)
     patience = quantile(w.tables, w.cells[at.C_CALL_PATIENCE], chance)
     post(w, now + patience, code_of(at.PATIENCE_OVER, who, step, number), job)
