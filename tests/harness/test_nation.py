@@ -27,7 +27,7 @@ def few(model: ServiceModel) -> Question:
 
 def test_rounds_give_what_one_projection_would(few: Question) -> None:
     """The same seeds in the same order, however many go side by side."""
-    found, took_s, round_s = nation(few)
+    found, took_s, round_s = nation(few, within_s=60.0)
     whole = project(few)
     digests = [one.digest for one in found.replications]
     assert digests == [one.digest for one in whole.replications]
@@ -38,16 +38,15 @@ def test_on_a_slow_machine_there_are_fewer_and_it_says_so(
     few: Question, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One round is always made; no further one that would take too long."""
-    monkeypatch.setattr(demonstration, "NATION_S", 0.0)
     monkeypatch.setattr(demonstration, "cores", lambda: 1)
-    found, _, _ = nation(few)
+    found, _, _ = nation(few, within_s=0.0)
     assert len(found.replications) == 1
     assert "3 were wanted" in capsys.readouterr().err
 
 
 def test_a_verdict_says_how_little_it_rests_on(few: Question) -> None:
     """Three clean replications leave the probability anywhere up to 71 %."""
-    runs = nation(few)[0].replications
+    runs = nation(few, within_s=60.0)[0].replications
     clean = Projection(few, tuple(replace(one, lost=0) for one in runs))
     said = rests_on(clean)
     assert "rests on 3 full-size replications: none collapsed" in said
