@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from harness.errors import RunInvalid
 from harness.experiment_design import DEPLOYMENTS, Design
 from harness.measuring import (
     WARM_UP_PER_S,
@@ -177,7 +178,7 @@ def check_deployments(
         changed = changed_deployments(system, core_per_s)[name]
         try:
             found.append(_checked(system, changed, directory / name, first_per_s, tell))
-        except InvalidRunError as invalid:
+        except (RunInvalid, InvalidRunError) as invalid:
             tell(f"  {name} could not be measured: {invalid}")
     return found
 
