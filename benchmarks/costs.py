@@ -33,7 +33,7 @@ OURS: Final = ServiceModel(
     STEPS,
     wake_s=30e-6, flush_base_s=60e-6, flush_row_s=6e-6, write_base_s=80e-6, write_row_s=10e-6,
     commit=lognormal(200e-6, 400e-6), registry=lognormal(0.03, 0.1), check_cpu_s=100e-6,
-    decision_s=20e-6, mail=lognormal(1e-3, 2e-3), mail_cpu_s=100e-6, delivery=constant(0.0),
+    errand_s=20e-6, mail=lognormal(1e-3, 2e-3), mail_cpu_s=100e-6, delivery=constant(0.0),
     photo=lognormal(1.0, 4.0), photo_kb=100.0, poll_s=5e-3, network_s=20e-6, send_s=60e-6,
     receive_s=60e-6, twin_mail_s=50e-6, twin_check_s=80e-6, shed_s=20e-6,
 )  # fmt: skip

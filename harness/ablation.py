@@ -132,7 +132,7 @@ def _scaled(duration: Duration, factor: float) -> Duration:
 def _free_database(pair: Pair, _: float) -> Pair:
     """The database answers without work of its own; only its log takes time."""
     model = _each_step(lambda cost: replace(cost, query=constant(0.0)))(pair[0])
-    return replace(model, write_base_s=0.0, write_row_s=0.0), pair[1]
+    return replace(model, write_base_s=0.0, write_row_s=0.0, errand_s=0.0), pair[1]
 
 
 #: In the order of a request's way.

@@ -68,7 +68,7 @@ def costs(model: ServiceModel) -> Iterator[list[str]]:
         ("database", "a flush", model.write_base_s),
         ("database", "a row of it", model.write_row_s),
         ("database", "the commit's wait for the disk", model.commit.mean_s),
-        ("database", "a decision stored", model.decision_s),
+        ("database", "an errand of the worker", model.errand_s),
         ("registry_client", "the registry's answer", model.registry.mean_s),
         ("registry_client", "processor of the worker, a check", model.check_cpu_s),
         ("mail_sender", "an SMTP transaction", model.mail.mean_s),

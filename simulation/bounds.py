@@ -254,7 +254,9 @@ def _offers(
     workers = deployment.most_replicas * deployment.workers
     loops = min(workers, deployment.most_replicas * deployment.cores)
     latency = (deployment.registry_latency or model.registry).mean_s
-    decisions = checks.sum() * model.decision_s * deployment.speed
+    # The worker claims, decides and marks in batches: as few as there can be.
+    errands = (3 * checks + 2 * mails).sum() / deployment.batch_rows
+    errands_s = errands * model.errand_s * deployment.speed
     cores = loops if deployment.shared_core else deployment.database_cores
     photos = _photos(question, demand.first)
 
@@ -262,7 +264,7 @@ def _offers(
         asked = float(attempts.sum())
         return float((work @ first).sum()) / asked if asked else 0.0
 
-    database_s = mean(costs.database) + decisions / max(float(attempts.sum()), 1.0)
+    database_s = mean(costs.database) + errands_s / max(float(attempts.sum()), 1.0)
     # A core that the database shares runs its work before the service's own.
     loop_s = mean(costs.loop) + (database_s if deployment.shared_core else 0.0)
     quota, line = deployment.registry_quota_per_s, deployment.photo_mbit_per_s

@@ -48,13 +48,15 @@ KINDS: Final = {
 }
 #: Share of a request's CPU that comes before its await: parsing and checking against answering.
 BEFORE_SHARE: Final = 0.6
+#: An errand of the worker process (a claim, a batch of marks), as a share of a flush; as ROW_SHARE.
+ERRAND_SHARE: Final = 1.25
 #: Seconds that are looked at to see how busy an idle worker process is.
 IDLE_S: Final = 3.0
 #: A read's database CPU as a share of a flush's: one indexed row and no commit.
 READ_SHARE: Final = 0.25
 #: A row's database CPU as a share of a flush's. Low levels can't tell the two apart (batches hold
 #: one row there); chosen on saturated runs of a development set, never on those that are reported.
-ROW_SHARE: Final = 0.25
+ROW_SHARE: Final = 0.3
 NETWORK_S: Final = 20e-6  # one way on loopback: two system calls' worth of kernel time
 
 
@@ -94,9 +96,10 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         write_row_s=database["row"] * slower,
         read=_read(quiet, loop, query_s, steps),
         registry=_latency(held, "worker", "registry_client"),
-        mail=_latency(held, "worker", "mail_sender"),
+        mail=_mail(quiet, worker["job"]),
         mail_cpu_s=worker["job"] * slower,
         check_cpu_s=worker["job"] * slower,
+        errand_s=database["errand"] * slower,
         poll_s=float(runs[0].manifest.capacity.get("worker_poll_s") or 0.0),
         network_s=NETWORK_S,
         send_s=generator["request"] / 2,
@@ -192,13 +195,16 @@ def _database(held: Sequence[Window], busiest: Run) -> Fit:
     def flushes(window: Window) -> float:
         rows = window.total("service", "surge_batch_rows_sum")
         whole = window.total("service", "surge_flushes_total")
-        return whole + ROW_SHARE * rows + READ_SHARE * _reads(window)
+        commits = window.total("worker", "surge_database_commits_total")
+        errands = max(0.0, commits - whole - _reads(window))
+        return whole + ROW_SHARE * rows + READ_SHARE * _reads(window) + ERRAND_SHARE * errands
 
     learned = [window for window in held if window.run is busiest]
     costs = fit([used(w) for w in learned], {"flush": [flushes(w) for w in learned]}).costs
     errors = [costs["flush"] * flushes(w) / used(w) - 1.0 for w in held if used(w) > 0]
     residual = float(np.sqrt(np.mean(np.square(errors)))) if errors else math.nan
-    return Fit({**costs, "row": ROW_SHARE * costs["flush"]}, residual)
+    shares = {"row": ROW_SHARE, "read": READ_SHARE, "errand": ERRAND_SHARE}
+    return Fit({**costs, **{k: v * costs["flush"] for k, v in shares.items()}}, residual)
 
 
 def _worker(held: Sequence[Window], idle: float) -> Fit:
@@ -328,6 +334,14 @@ def _latency(held: Sequence[Window], source: str, station: str) -> Duration:
     took = sum(w.total(source, f"{name}_sum", station=station) for w in held)
     count = sum(w.count(source, name, station=station) for w in held)
     return shape_of(buckets, took / count) if count else constant(0.0)
+
+
+def _mail(quiet: Sequence[Window], cpu_s: float) -> Duration:
+    name = "surge_station_service_seconds"
+    buckets = merged_buckets(quiet, "worker", name, station="mail_sender")
+    took = sum(w.total("worker", f"{name}_sum", station="mail_sender") for w in quiet)
+    count = sum(w.count("worker", name, station="mail_sender") for w in quiet)
+    return less(shape_of(buckets, took / count), cpu_s) if count else constant(0.0)
 
 
 def _commit(quiet: Sequence[Window], model: ServiceModel) -> Duration:

@@ -25,6 +25,8 @@ from simulation import (
     carried,
     cores,
     depths,
+    errands,
+    event_codes,
     kernel,
     lines,
     photos,
@@ -64,8 +66,8 @@ from workload.arrivals import Arrivals
 from workload.roll import WINDOW, Roll
 from workload.visit import GOES_ON, advance, begin, failure, mail_needed, pause_begins
 
-SHARED: Final = (at, lines, places, slices, cores, stations, upstream, photos, waiting_room,
-                 call_centre, visits, carried, depths, replicas, kernel)  # fmt: skip
+SHARED: Final = (event_codes, at, lines, places, slices, cores, stations, errands, upstream, photos,
+                 waiting_room, call_centre, visits, carried, depths, replicas, kernel)  # fmt: skip
 settle((workload.draws, workload.visit, calendar, *SHARED, sys.modules[__name__]))
 
 

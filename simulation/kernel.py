@@ -13,6 +13,7 @@ from typing import Final
 from simulation import layout as at
 from simulation.call_centre import call_done, patience_over, shift_changes
 from simulation.cores import core_done, enqueue_slice, pass_core_on
+from simulation.errands import batch_written, decision_falls
 from simulation.layout import World, code_of, post
 from simulation.places import drop_job
 from simulation.replicas import (
@@ -29,17 +30,20 @@ from simulation.slices import OVERLOADED
 from simulation.stations import (
     connection_returned,
     connection_wanted,
+    database_done,
     flush_durable,
     lane_goes_on,
     row_arrives,
 )
 from simulation.upstream import (
+    batch_ends,
     check_done,
     check_due,
     check_wanted,
     decided,
+    mail_answered,
     mail_due,
-    mail_sent,
+    mail_slice_ends,
     mail_wanted,
     registry_changes,
 )
@@ -52,7 +56,7 @@ from simulation.visits import (
     photo_is_there,
     sent,
 )
-from workload.journey import NO_MAIL, RESULT_MAIL
+from workload.journey import NO_MAIL
 from workload.visit import ACCEPTED, DECLINED, MAIL_MISSED, PENDING
 
 READ_TIMEOUT: Final = 6  # as in workload.visit.Outcome
@@ -81,11 +85,25 @@ def slice_ends(w: World, now: int, job: int) -> None:
         sent(w, now, job)
     elif phase == at.RECEIVING:
         answered(w, now, job)
-    elif phase in (at.ON_CHECK, at.ON_MAIL):
-        drop_job(w, job)
+    elif phase >= at.ON_CHECK or phase == at.MAILING:
+        slice_beside_ends(w, now, job, phase)
     else:
         leave_replica(w, now, job)
         reply(w, now + w.cells[at.C_SHED_DELAY], job)
+
+
+def slice_beside_ends(w: World, now: int, job: int, phase: int) -> None:
+    """The worker process or the database, on a core that it shares, has done a slice of a job."""
+    if phase == at.ON_CHECK:
+        drop_job(w, job)
+    elif phase == at.MAILING:
+        mail_slice_ends(w, now, job)
+    elif phase == at.DECIDED_ON:
+        decision_falls(w, now, job)
+    elif phase == at.HEARING_BATCH:
+        batch_ends(w, now, job)
+    else:
+        database_done(w, now, job)
 
 
 def reads(w: World, job: int) -> bool:
@@ -234,16 +252,13 @@ def handle_outside(w: World, now: int, kind: int, job: int) -> None:
         check_due(w, now, job)
     elif kind == at.CHECK_DONE:
         check_done(w, now, job)
-    elif kind == at.DECIDED:
-        visit = w.jobs[job + at.J_VISIT]
-        decided(w, visit)
-        mail_wanted(w, now, visit, RESULT_MAIL)
-        drop_job(w, job)
+    elif kind in (at.DECIDED, at.MARKED):
+        if batch_written(w, now, job):
+            batch_ends(w, now, job)
     elif kind == at.MAIL_DUE:
         mail_due(w, now, job)
     elif kind == at.MAIL_SENT:
-        if mail_sent(w, now, job):
-            drop_job(w, job)
+        mail_answered(w, now, job)
     elif kind == at.PHOTO_SENT:
         photo_is_there(w, now, job)
     elif kind in (at.CALL_DONE, at.PATIENCE_OVER, at.SHIFT_CHANGES):

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import MutableSequence, Sequence
 from typing import Final, NamedTuple
 
+from simulation.event_codes import *  # noqa: F403 - kinds of events belong to the layout
+
 NONE: Final = -1
 THE_END: Final = 1 << 62  # later than anything
 
@@ -78,7 +80,7 @@ C_QUOTA_GAP: Final = 31  # ns between two calls at the quota, 0: none
 C_QUOTA_NEXT: Final = 32
 C_REGISTRY_TABLE: Final = 33
 C_CHECK_CPU: Final = 34  # worker ns a check
-C_DECISION: Final = 35  # database ns to store a decision
+C_ERRAND: Final = 35  # database ns of what the worker asks: a claim, a batch of marks
 C_WORKER_CORE: Final = 36  # core of the worker process
 C_MAIL_HEAD: Final = 37  # mails that wait for a connection
 C_MAIL_TAIL: Final = 38
@@ -145,7 +147,17 @@ C_DRAINED_CALLS: Final = 100
 C_FOLLOWS: Final = 101  # 1: lines are followed
 C_LOOKS: Final = 102  # time cells whose line lengths are kept, and when the next one ends
 C_LOOK_AT: Final = 103
-CELLS: Final = 104
+C_STORE_LOOP: Final = 104  # the first of the database's lines where it shares cores, or NONE
+C_STORE_LINES: Final = 105
+C_MAIL_LOOKED: Final = 106  # when the worker last found mails, and checks
+C_CHECK_LOOKED: Final = 107
+C_MARKING: Final = 108  # 1: a batch of mails is being marked as sent
+C_MARKS: Final = 109  # mails that are to be marked with the next one
+C_DECIDING: Final = 110  # 1: a batch of decisions is being written
+C_DECISION_HEAD: Final = 111  # checks whose decisions go with the next one
+C_DECISION_TAIL: Final = 112
+C_DECISIONS: Final = 113
+CELLS: Final = 114
 
 # ---- a visit -------------------------------------------------------------------------------------
 # Visits are most of a projection's memory: eight cells of 64 bits in `visits`, and as many of 16
@@ -196,12 +208,13 @@ J_SINCE: Final = 7  # when it entered the queue it stands in
 J_OUTCOME: Final = 8
 J_STAGE: Final = 9  # an upload: which of its requests to the service
 JOB: Final = 10
-# What a lane keeps where a request has its address.
+# What a lane, or a mail, keeps where a request has its address.
 F_ROWS: Final = J_WHO  # rows of its flush, linked by J_NEXT from F_HEAD
 F_HEAD: Final = J_STEP
 F_TAKEN: Final = J_NUMBER  # rows of the flush that it prepares meanwhile
 F_TAKEN_HEAD: Final = J_OUTCOME
 F_TAKEN_AT: Final = J_STAGE
+MAIL_BEGUN: Final = J_OUTCOME  # when a connection took it
 
 # Phases of a job: what its next slice is.
 SENDING: Final = 0
@@ -216,8 +229,20 @@ ASKED: Final = 8  # a request that has heard the registry
 CALLING: Final = 9
 TALKING: Final = 10
 HUNG_UP: Final = 11
-ON_CHECK: Final = 12  # the worker process, busy with a check or with a mail
-ON_MAIL: Final = 13
+ON_CHECK: Final = 12  # the worker process, busy with a call to the registry
+DECIDED_ON: Final = 13  # … with its answer
+HEARING_BATCH: Final = 14  # … with the database's word that a batch is written
+IN_FLUSH: Final = 15  # in the database: what the service asks for, and the worker
+IN_QUERY: Final = 16
+IN_CLAIM: Final = 17
+IN_MARKS: Final = 18
+IN_DECISIONS: Final = 19
+
+# Stages of a mail, and of a batch of marks.
+WRITING: Final = 0
+HEARING: Final = 1
+MAILS: Final = 0
+DECISIONS: Final = 1
 
 # Stages of an upload; every other request is made once.
 ASKING_LEAVE: Final = 0
@@ -229,7 +254,8 @@ K_LOOP: Final = 1  # the loop whose slice it runs, or NONE
 K_FINISH: Final = 2  # when that slice is done, as known so far
 K_HEAD: Final = 3  # loops that wait for the core, linked by L_READY_NEXT
 K_TAIL: Final = 4
-CORE: Final = 5
+K_TURN: Final = 5  # when the turn of the loop that it runs is over
+CORE: Final = 6
 
 # ---- a loop --------------------------------------------------------------------------------------
 L_CORE: Final = 0
@@ -350,45 +376,6 @@ O_TIME: Final = 0
 O_CODE: Final = 1
 O_REF: Final = 2  # the record that the event is about
 OUT: Final = 3
-
-ARRIVE: Final = 1
-WAKE: Final = 2
-SEND: Final = 3
-SLICE_DONE: Final = 4
-FLUSH_DONE: Final = 5
-QUERY_DONE: Final = 6
-REPLY: Final = 7
-CHECK_DUE: Final = 8
-CHECK_DONE: Final = 9
-DECIDED: Final = 10
-MAIL_DUE: Final = 11
-MAIL_SENT: Final = 12
-MAIL_ARRIVES: Final = 13
-REGISTRY_CHANGES: Final = 14
-PHOTO_SENT: Final = 15
-LET_IN: Final = 16
-CALL_DONE: Final = 17
-PATIENCE_OVER: Final = 18
-SHIFT_CHANGES: Final = 19
-TIMEOUT: Final = 20
-NO_MAIL_YET: Final = 21
-
-KIND_SHIFT: Final = 56
-WHO_SHIFT: Final = 16
-STEP_SHIFT: Final = 12
-WHO_MASK: Final = (1 << 40) - 1
-STEP_MASK: Final = (1 << 4) - 1
-NUMBER_MASK: Final = (1 << 12) - 1
-
-
-def code_of(kind: int, who: int, step: int, number: int) -> int:
-    """What orders events of one instant: (kind, visitor, step, number of the attempt)."""
-    return (kind << KIND_SHIFT) | (who << WHO_SHIFT) | (step << STEP_SHIFT) | number
-
-
-def kind_of(code: int) -> int:
-    """The kind of an event."""
-    return code >> KIND_SHIFT
 
 
 def post(w: World, time: int, code: int, ref: int) -> None:

@@ -56,7 +56,7 @@ class ServiceModel:
     read: Duration = field(default_factory=lambda: constant(0.0))  # of a read, beside its CPU
     registry: Duration = field(default_factory=lambda: constant(0.0))  # the ministry's answer
     check_cpu_s: float = 0.0  # worker CPU of a check
-    decision_s: float = 0.0  # database CPU of storing a decision
+    errand_s: float = 0.0  # database CPU of what the worker asks: a claim, a batch of marks
     mail: Duration = field(default_factory=lambda: constant(0.0))  # an SMTP transaction
     mail_cpu_s: float = 0.0  # worker CPU of a mail
     delivery: Duration = field(default_factory=lambda: constant(0.0))  # from SMTP to the inbox

@@ -11,7 +11,7 @@ from typing import Final
 from simulation import layout as at
 from simulation.layout import World
 from simulation.lines import count_service, first_in_line
-from workload.draws import AFTER, BEFORE, draw, quantile
+from workload.draws import AFTER, BEFORE, QUERY, draw, quantile
 
 OVERLOADED: Final = 3  # as in workload.visit.Outcome
 
@@ -25,11 +25,24 @@ def slice_demand(w: World, loop: int, now: int, job: int) -> int:
         return drawn_demand(w, job, at.R_AFTER, AFTER)
     if phase == at.FLUSHING:
         return take_rows(w, loop, now, job)
-    if phase in (at.ASKED, at.ON_CHECK):
+    if phase == at.ASKED:
         return w.cells[at.C_CHECK_CPU]
-    if phase == at.ON_MAIL:
-        return w.cells[at.C_MAIL_CPU]
+    if phase in (at.ON_CHECK, at.DECIDED_ON):
+        return w.cells[at.C_CHECK_CPU] // 2
+    if phase == at.MAILING:
+        return w.cells[at.C_MAIL_CPU] // 2
+    if phase >= at.HEARING_BATCH:
+        return asked(w, job, phase) if phase >= at.IN_FLUSH else 0
     return w.cells[at.C_SEND] if phase == at.SENDING else w.cells[at.C_RECEIVE]
+
+
+def asked(w: World, job: int, what: int) -> int:
+    """ns of database CPU that a job asks for: a flush, a query, an errand of the worker."""
+    if what == at.IN_FLUSH:
+        return w.cells[at.C_WRITE_BASE] + w.jobs[job + at.F_ROWS] * w.cells[at.C_WRITE_ROW]
+    if what == at.IN_QUERY:
+        return drawn_demand(w, job, at.R_QUERY, QUERY)
+    return w.cells[at.C_ERRAND] * (2 if what == at.IN_CLAIM else 1)
 
 
 def drawn_demand(w: World, job: int, column: int, purpose: int) -> int:

@@ -12,8 +12,8 @@ from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
 from simulation.places import drop_job, take_job
-from simulation.slices import drawn_demand
-from workload.draws import COMMIT, QUERY, READ, draw, quantile
+from simulation.slices import asked
+from workload.draws import COMMIT, READ, draw, quantile
 
 # ---- write batcher -------------------------------------------------------------------------------
 
@@ -62,20 +62,22 @@ def send_flush(w: World, now: int, lane: int) -> None:
     Commits of several lanes share a flush of the log (group commit), so they do not wait for
     each other here; what a flush of the log takes is in the distribution of the commit.
     """
-    demand = w.cells[at.C_WRITE_BASE] + w.jobs[lane + at.F_ROWS] * w.cells[at.C_WRITE_ROW]
-    ready = database(w, now, demand)
-    address = w.cells[at.C_FLUSHES]
-    w.cells[at.C_FLUSHES] = address + 1
-    chance = draw(w.cells[at.C_SEED], address, 0, 0, COMMIT)
-    commit = quantile(w.tables, w.cells[at.C_COMMIT_TABLE], chance)
-    post(w, ready + commit, code_of(at.FLUSH_DONE, address, 0, 0), lane)
+    database(w, now, lane, at.IN_FLUSH)
 
 
 # ---- database ------------------------------------------------------------------------------------
 
 
-def database(w: World, now: int, demand: int) -> int:
-    """When ``demand`` ns of database CPU are done, on the core that is free first."""
+def database(w: World, now: int, job: int, what: int) -> None:
+    """A job asks something of the database, on the core that is free first.
+
+    On cores of its own the database does one thing after the other. Where it shares cores with
+    loops it takes turns with them: its processes are ones among others there.
+    """
+    if w.cells[at.C_STORE_LOOP] != at.NONE:
+        enqueue_slice(w, shortest_line(w), now, job, what)
+        return
+    demand = asked(w, job, what)
     best = w.cells[at.C_DB_FIRST]
     for core in range(best + at.CORE, best + w.cells[at.C_DB_CORES] * at.CORE, at.CORE):
         if w.cores[core + at.K_HIGH_UNTIL] < w.cores[best + at.K_HIGH_UNTIL]:
@@ -83,7 +85,45 @@ def database(w: World, now: int, demand: int) -> int:
     start = max(now, w.cores[best + at.K_HIGH_UNTIL])
     count_wait(w, at.DATABASE)
     count_service(w, at.DATABASE, now, start - now, demand)
-    return preempt(w, best, now, demand)
+    w.jobs[job + at.J_PHASE] = what
+    database_done(w, preempt(w, best, now, demand), job)
+
+
+def shortest_line(w: World) -> int:
+    """Of the database's lines that share cores the one with the fewest jobs."""
+    best, first = w.cells[at.C_STORE_LOOP], w.cells[at.C_STORE_LOOP]
+    for loop in range(first, first + w.cells[at.C_STORE_LINES] * at.LOOP, at.LOOP):
+        if w.loops[loop + at.L_READY] + w.loops[loop + at.L_LENGTH] < (
+            w.loops[best + at.L_READY] + w.loops[best + at.L_LENGTH]
+        ):
+            best = loop
+    return best
+
+
+def database_done(w: World, done: int, job: int) -> None:
+    """The database's CPU for a job is done at ``done``: a commit, a read or nothing follows."""
+    what = w.jobs[job + at.J_PHASE]
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    seed = w.cells[at.C_SEED]
+    if what == at.IN_QUERY:
+        beside = quantile(w.tables, w.cells[at.C_READ_TABLE], draw(seed, who, step, number, READ))
+        w.stations[at.CONNECTION_POOL * at.STATION + at.S_BUSY] += (
+            done + beside - w.jobs[job + at.J_SINCE]
+        )
+        post(w, done + beside, code_of(at.QUERY_DONE, who, step, number), job)
+        return
+    if what == at.IN_CLAIM:
+        drop_job(w, job)
+        return
+    address = w.cells[at.C_FLUSHES]
+    w.cells[at.C_FLUSHES] = address + 1
+    commit = quantile(w.tables, w.cells[at.C_COMMIT_TABLE], draw(seed, address, 0, 0, COMMIT))
+    kind = at.FLUSH_DONE
+    if what == at.IN_MARKS:
+        kind = at.MARKED
+    elif what == at.IN_DECISIONS:
+        kind = at.DECIDED
+    post(w, done + commit, code_of(kind, address, 0, 0), job)
 
 
 # ---- connection pool -----------------------------------------------------------------------------
@@ -102,12 +142,9 @@ def connection_wanted(w: World, loop: int, now: int, job: int) -> None:
 
 def query_starts(w: World, now: int, job: int) -> None:
     """A job has a connection: its query goes to the database."""
-    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
-    chance = draw(w.cells[at.C_SEED], who, step, number, READ)
-    beside = quantile(w.tables, w.cells[at.C_READ_TABLE], chance)
-    done = database(w, now, drawn_demand(w, job, at.R_QUERY, QUERY)) + beside
-    count_service(w, at.CONNECTION_POOL, now, now - w.jobs[job + at.J_SINCE], done - now)
-    post(w, done, code_of(at.QUERY_DONE, who, step, number), job)
+    count_service(w, at.CONNECTION_POOL, now, now - w.jobs[job + at.J_SINCE], 0)
+    w.jobs[job + at.J_SINCE] = now
+    database(w, now, job, at.IN_QUERY)
 
 
 def connection_returned(w: World, loop: int, now: int) -> None:

@@ -11,37 +11,20 @@ from __future__ import annotations
 
 from simulation import layout as at
 from simulation.cores import enqueue_slice, preempt
+from simulation.errands import (
+    claim,
+    decision_falls,
+    decisions_made,
+    mark,
+    marks_made,
+    next_look,
+    worker_calls,
+)
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, follow, stand_in_line
-from simulation.places import take_errand, take_job
-from simulation.stations import database
+from simulation.places import drop_job, take_errand
 from workload.draws import DELIVERY, MAIL, MISTYPE, UPSTREAM, draw, quantile
-
-
-def worker_does(w: World, now: int, work: int) -> None:
-    """CPU of the worker process, on a check or a mail.
-
-    Where it shares a core with event loops it takes turns with them, as the scheduler gives equal
-    shares to processes that have much to do.
-    """
-    loop = w.cells[at.C_WORKER_LOOP]
-    if loop == at.NONE:
-        cost = w.cells[at.C_CHECK_CPU if work == at.ON_CHECK else at.C_MAIL_CPU]
-        preempt(w, w.cells[at.C_WORKER_CORE], now, cost)
-        return
-    job = take_job(w, work)
-    w.jobs[job + at.J_LOOP] = loop
-    enqueue_slice(w, loop, now, job, work)
-
-
-def next_look(now: int, every: int) -> int:
-    """When the worker, which looks into a durable queue every so many ns, sees what is new now.
-
-    What gathered meanwhile it takes in hand together: its work comes in bursts, and a service that
-    shares its core waits for them.
-    """
-    return now if every == 0 else (now // every + 1) * every
-
+from workload.journey import RESULT_MAIL
 
 # ---- civil registry ------------------------------------------------------------------------------
 
@@ -56,6 +39,8 @@ def check_wanted(w: World, now: int, visit: int) -> None:
 
 def check_due(w: World, now: int, job: int) -> None:
     """A check stands in line for a slot: one that the worker has seen, or a request that asks."""
+    if w.jobs[job + at.J_PHASE] == at.CHECKING:
+        claim(w, now, at.C_CHECK_LOOKED)
     stand_for_slot(w, now, job, now)
 
 
@@ -79,7 +64,7 @@ def call_registry(w: World, now: int) -> None:
         count_service(w, at.REGISTRY_CLIENT, now, start - w.jobs[job + at.J_SINCE], took)
         follow(w, now, at.CHECKS, at.WENT)
         if w.jobs[job + at.J_PHASE] == at.CHECKING:
-            worker_does(w, now, at.ON_CHECK)
+            worker_calls(w, now)
         if w.cells[at.C_TWIN_CORE] != at.NONE:
             preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_CHECK])
         who, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_NUMBER]
@@ -98,8 +83,10 @@ def check_done(w: World, now: int, job: int) -> None:
     """The ministry has answered: the slot is free, the decision goes its way."""
     w.cells[at.C_REGISTRY_FREE] += 1
     if w.jobs[job + at.J_PHASE] == at.CHECKING:
-        stored = database(w, now, w.cells[at.C_DECISION])
-        post(w, stored, code_of(at.DECIDED, w.jobs[job + at.J_WHO], 0, 0), job)
+        if w.cells[at.C_WORKER_LOOP] == at.NONE:
+            decision_falls(w, now, job)
+        else:
+            enqueue_slice(w, w.cells[at.C_WORKER_LOOP], now, job, at.DECIDED_ON)
     else:
         enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.ASKED)
     call_registry(w, now)
@@ -113,6 +100,23 @@ def registry_changes(w: World, now: int, window: int) -> None:
     w.cells[at.C_REGISTRY_PACE] = w.tables[window + at.W_PACE] if opens else 1000
     w.cells[at.C_REGISTRY_DOWN] = w.tables[window + at.W_DOWN] if opens else 0
     call_registry(w, now)
+
+
+def batch_ends(w: World, now: int, lane: int) -> None:
+    """The worker has heard that a batch is durable. Of decisions: the visitors' mails are in the
+    outbox with them.
+    """
+    if w.jobs[lane + at.J_STAGE] == at.MAILS:
+        marks_made(w, now, lane)
+        return
+    job = w.jobs[lane + at.F_HEAD]
+    for _ in range(w.jobs[lane + at.F_ROWS]):
+        following, visit = w.jobs[job + at.J_NEXT], w.jobs[job + at.J_VISIT]
+        decided(w, visit)
+        mail_wanted(w, now, visit, RESULT_MAIL)
+        drop_job(w, job)
+        job = following
+    decisions_made(w, now, lane)
 
 
 def decided(w: World, visit: int) -> None:
@@ -134,6 +138,7 @@ def mail_wanted(w: World, now: int, visit: int, kind: int) -> None:
 
 def mail_due(w: World, now: int, job: int) -> None:
     """The worker has seen a mail: it stands in line for a connection."""
+    claim(w, now, at.C_MAIL_LOOKED)
     stand_for_connection(w, now, job, now)
 
 
@@ -148,29 +153,61 @@ def stand_for_connection(w: World, now: int, job: int, since: int) -> None:
 
 def send_mail(w: World, now: int) -> None:
     """While a connection is free and a mail waits: send it."""
+    loop = w.cells[at.C_WORKER_LOOP]
     while w.cells[at.C_MAIL_FREE] > 0 and w.cells[at.C_MAIL_HEAD] != at.NONE:
         job = first_in_line(w, w.cells, at.C_MAIL_HEAD)
         w.cells[at.C_MAIL_FREE] -= 1
-        who, kind = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP]
-        chance = draw(w.cells[at.C_SEED], who, kind, 0, MAIL)
-        took = quantile(w.tables, w.cells[at.C_MAIL_TABLE], chance)
-        count_service(w, at.MAIL_SENDER, now, now - w.jobs[job + at.J_SINCE], took)
+        count_service(w, at.MAIL_SENDER, now, now - w.jobs[job + at.J_SINCE], 0)
         follow(w, now, at.MAIL, at.WENT)
-        worker_does(w, now, at.ON_MAIL)
-        if w.cells[at.C_TWIN_CORE] != at.NONE:
-            preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_MAIL])
-        post(w, now + took, code_of(at.MAIL_SENT, who, kind, 0), job)
+        w.jobs[job + at.MAIL_BEGUN] = now
+        if loop == at.NONE:
+            preempt(w, w.cells[at.C_WORKER_CORE], now, w.cells[at.C_MAIL_CPU])
+            mail_leaves(w, now, job)
+        else:
+            w.jobs[job + at.J_STAGE] = at.WRITING
+            enqueue_slice(w, loop, now, job, at.MAILING)
 
 
-def mail_sent(w: World, now: int, job: int) -> bool:
-    """The mail server has a mail, and the connection is free. Whether it gets lost on its way."""
+def mail_leaves(w: World, now: int, job: int) -> None:
+    """A mail is on its way to the mail server."""
+    who, kind = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP]
+    chance = draw(w.cells[at.C_SEED], who, kind, 0, MAIL)
+    if w.cells[at.C_TWIN_CORE] != at.NONE:
+        preempt(w, w.cells[at.C_TWIN_CORE], now, w.cells[at.C_TWIN_MAIL])
+    took = quantile(w.tables, w.cells[at.C_MAIL_TABLE], chance)
+    post(w, now + took, code_of(at.MAIL_SENT, who, kind, 0), job)
+
+
+def mail_answered(w: World, now: int, job: int) -> None:
+    """The mail server has a mail: the worker hears it at once, or with its next slice."""
+    loop = w.cells[at.C_WORKER_LOOP]
+    if loop == at.NONE:
+        mail_sent(w, now, job)
+    else:
+        w.jobs[job + at.J_STAGE] = at.HEARING
+        enqueue_slice(w, loop, now, job, at.MAILING)
+
+
+def mail_slice_ends(w: World, now: int, job: int) -> None:
+    """The worker has written a mail to its connection, or heard that the server has it."""
+    if w.jobs[job + at.J_STAGE] == at.WRITING:
+        mail_leaves(w, now, job)
+    else:
+        mail_sent(w, now, job)
+
+
+def mail_sent(w: World, now: int, job: int) -> None:
+    """A mail is out, and the connection is free. It may get lost on its way."""
     w.cells[at.C_MAIL_FREE] += 1
+    busy = at.MAIL_SENDER * at.STATION + at.S_BUSY
+    w.stations[busy] += now - w.jobs[job + at.MAIL_BEGUN]
+    mark(w, now)
     who, kind = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP]
     seed = w.cells[at.C_SEED]
-    lost = draw(seed, who, kind, 1, DELIVERY) < w.cells[at.C_MAIL_LOSS]
-    if not lost:
+    if draw(seed, who, kind, 1, DELIVERY) < w.cells[at.C_MAIL_LOSS]:
+        drop_job(w, job)
+    else:
         chance = draw(seed, who, kind, 0, DELIVERY)
         delay = quantile(w.tables, w.cells[at.C_DELIVERY_TABLE], chance)
         post(w, now + delay, code_of(at.MAIL_ARRIVES, who, kind, 0), job)
     send_mail(w, now)
-    return lost

@@ -26,6 +26,8 @@ from workload.wave_draw import JOINED_BY
 CAUSES_MAIL: Final = {"register": "verify"}
 CAUSES_CHECK: Final = ("submit_identity",)
 POLLS_IDENTITY: Final = ("await_identity",)
+#: Lines of the database on each core that it shares: so many of its processes have work at once.
+STORE_LINES: Final = 4
 KINDS: Final = {"plain": at.PLAIN, "write": at.WRITE, "read": at.READ, "upload": at.UPLOAD}
 
 
@@ -296,7 +298,7 @@ def _upstream_cells(model: ServiceModel, deployment: Deployment, tables: _Tables
         at.C_QUOTA_GAP: _ns(1 / quota) if quota else 0,
         at.C_REGISTRY_TABLE: tables.add(deployment.registry_latency or model.registry),
         at.C_CHECK_CPU: _ns(model.check_cpu_s * cpu),
-        at.C_DECISION: _ns(model.decision_s * cpu),
+        at.C_ERRAND: _ns(model.errand_s * cpu),
         at.C_MAIL_HEAD: at.NONE,
         at.C_MAIL_TAIL: at.NONE,
         at.C_MAIL_FREE: deployment.mail_connections,
@@ -305,6 +307,10 @@ def _upstream_cells(model: ServiceModel, deployment: Deployment, tables: _Tables
         at.C_DELIVERY_TABLE: tables.add(_sum(model.delivery, deployment.mail_delay)),
         at.C_MAIL_LOSS: threshold(deployment.mail_loss),
         at.C_POLL: _ns(model.poll_s),
+        at.C_MAIL_LOOKED: at.NONE,
+        at.C_CHECK_LOOKED: at.NONE,
+        at.C_DECISION_HEAD: at.NONE,
+        at.C_DECISION_TAIL: at.NONE,
         at.C_TWIN_MAIL: _ns(model.twin_mail_s * cpu),
         at.C_TWIN_CHECK: _ns(model.twin_check_s * cpu),
         at.C_REGISTRY_PACE: 1000,
@@ -353,7 +359,7 @@ def _sum(one: Duration, other: Duration) -> Duration:
 def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], list[int]]:
     """Cores: the service's, then (unless shared) the database's and the worker process's, then the
     generator's. Loops: the service's workers, then the generator's, then the worker process's
-    where it shares a core.
+    and the database's lines where they share cores.
     """
     workers = deployment.most_replicas * deployment.workers
     service = min(workers, deployment.most_replicas * deployment.cores)
@@ -370,13 +376,16 @@ def _processors(deployment: Deployment, cells: list[int]) -> tuple[list[int], li
         cells[at.C_GENERATOR], cells[at.C_TWIN_CORE] = workers * at.LOOP, count * at.CORE
         homes.append(count)
         count += 1
-    cells[at.C_WORKER_LOOP] = at.NONE
+    cells[at.C_WORKER_LOOP], cells[at.C_STORE_LOOP] = at.NONE, at.NONE
     if deployment.shared_core:
         cells[at.C_WORKER_LOOP] = len(homes) * at.LOOP
         homes.append(cells[at.C_WORKER_CORE] // at.CORE)
+        cells[at.C_STORE_LOOP] = len(homes) * at.LOOP
+        cells[at.C_STORE_LINES] = service * STORE_LINES
+        homes.extend(list(range(service)) * STORE_LINES)
     cores: list[int] = []
     for _ in range(count):
-        cores += [0, at.NONE, 0, at.NONE, at.NONE]
+        cores += [0, at.NONE, 0, at.NONE, at.NONE, 0]
     loops: list[int] = []
     for home in homes:
         loop = [0] * at.LOOP

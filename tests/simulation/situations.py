@@ -82,7 +82,7 @@ LIVELY: Final = costs(
     lognormal(100e-6, 200e-6), lognormal(80e-6, 160e-6),
     wake_s=30e-6, flush_base_s=60e-6, flush_row_s=6e-6, write_base_s=80e-6, write_row_s=10e-6,
     commit=lognormal(200e-6, 400e-6), registry=lognormal(0.03, 0.1), check_cpu_s=100e-6,
-    decision_s=20e-6, mail=lognormal(1 * MS, 2 * MS), mail_cpu_s=100e-6, poll_s=5 * MS,
+    errand_s=20e-6, mail=lognormal(1 * MS, 2 * MS), mail_cpu_s=100e-6, poll_s=5 * MS,
     network_s=20e-6, send_s=60e-6, receive_s=60e-6, twin_mail_s=50e-6, twin_check_s=80e-6,
     shed_s=20e-6, photo=lognormal(0.3, 2.0), photo_kb=300, read=lognormal(100e-6, 300e-6),
     generator_wake_s=20e-6,
@@ -91,7 +91,7 @@ LIVELY: Final = costs(
 TICKING: Final = costs(
     constant(1 * MS), constant(2 * MS),
     wake_s=2 * MS, flush_base_s=1 * MS, write_base_s=1 * MS, commit=constant(2 * MS),
-    registry=constant(10 * MS), check_cpu_s=1 * MS, decision_s=1 * MS, mail=constant(3 * MS),
+    registry=constant(10 * MS), check_cpu_s=1 * MS, errand_s=1 * MS, mail=constant(3 * MS),
     mail_cpu_s=1 * MS, poll_s=5 * MS, network_s=1 * MS, send_s=1 * MS, receive_s=1 * MS,
     twin_mail_s=1 * MS, twin_check_s=1 * MS, shed_s=1 * MS, photo=constant(20 * MS), photo_kb=125,
     read=constant(1 * MS), generator_wake_s=2 * MS,
@@ -353,7 +353,7 @@ SITUATIONS: Final = (
 _PLACES: Final = (
     at.C_FREE_VISIT, at.C_FREE_JOB, at.C_ROOM_VISITS, at.C_ROOM_JOBS, at.C_HEARD,
     at.C_CHECK_HEAD, at.C_CHECK_TAIL, at.C_MAIL_HEAD, at.C_MAIL_TAIL, at.C_CALL_HEAD,
-    at.C_CALL_TAIL,
+    at.C_CALL_TAIL, at.C_DECISION_HEAD, at.C_DECISION_TAIL,
 )  # fmt: skip
 COMPARED: Final = (
     "ends",
