@@ -56,7 +56,7 @@ REACTIVE: Final = ("min", "target_busy", "every", "cooldown")
 
 
 @dataclass(frozen=True)
-class Step:
+class Wanted:
     """From ``at_s`` on, seconds after the opening, so many replicas are wanted."""
 
     at_s: float
@@ -70,7 +70,7 @@ class Scaling:
     """
 
     startup_s: float = 60.0
-    planned: tuple[Step, ...] = ()
+    planned: tuple[Wanted, ...] = ()
     least: int = 1
     most: int = 0
     target_busy: float = 0.6
@@ -150,15 +150,15 @@ def span(low_s: float) -> Callable[[Any], float]:
     return parse
 
 
-def _planned(reader: Reader) -> tuple[Step, ...]:
+def _planned(reader: Reader) -> tuple[Wanted, ...]:
     """The steps in order of time."""
-    found: list[Step] = []
+    found: list[Wanted] = []
     for table in reader.children("planned"):
         at_s = table.take("at", seconds)
         replicas = table.take("replicas", whole(1, MOST_REPLICAS))
         table.done()
         if at_s is not None and replicas is not None:
-            found.append(Step(at_s, replicas))
+            found.append(Wanted(at_s, replicas))
     if any(later.at_s <= earlier.at_s for earlier, later in pairwise(found)):
         reader.fault("planned", [step.at_s for step in found], "write them in order of time")
     if len(found) > MOST_STEPS:
@@ -241,7 +241,7 @@ class Start:
             records[mine + P_READY_AT] = ready_ns
         return [*head, *records, *ahead, *([0] * CHANGE * self._most_changes())]
 
-    def _at_ns(self, step: Step) -> int:
+    def _at_ns(self, step: Wanted) -> int:
         return round((step.at_s - self.from_s) / self.speed * SECOND_NS)
 
     def _ready_ns(self) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from simulation.deployment import Deployment
-from simulation.scaling import Scaling, Step
+from simulation.scaling import Scaling, Wanted
 from tests.simulation.situations import (
     HASTY,
     TICKING,
@@ -23,13 +23,14 @@ SCALING: Final = (
                                     scaling=Scaling(0.3, most=5, every_s=0.1, cooldown_s=0.5))),
     Situation("scales by plan while photos are on their way", walk=whole_journey(),
               deployment=Deployment(replicas=2, generator=True, scaling=Scaling(0.5, (
-                  Step(1, 4), Step(5, 1), Step(5.2, 3), Step(7, 1))))),
+                  Wanted(1, 4), Wanted(5, 1), Wanted(5.2, 3), Wanted(7, 1))))),
     Situation("scales by plan by ticks, and takes back who drains", TICKING,
               Deployment(replicas=2, workers=3, cores=2, scaling=Scaling(0.02, (
-                  Step(0.1, 4), Step(0.3, 1), Step(0.31, 4), Step(0.5, 1)))), TICKS, ties=True,
+                  Wanted(0.1, 4), Wanted(0.3, 1), Wanted(0.31, 4), Wanted(0.5, 1)))),
+              TICKS, ties=True,
               arrivals_of=by_dozens),
     Situation("scales by load and plan by ticks, ready in the instant that it looks", TICKING,
               Deployment(replicas=2, workers=3, cores=2, scaling=Scaling(0.01, (
-                  Step(0.1, 4), Step(0.3, 1), Step(0.5, 3)), 1, 5, 0.5, 0.01, 0.03)), TICKS,
+                  Wanted(0.1, 4), Wanted(0.3, 1), Wanted(0.5, 3)), 1, 5, 0.5, 0.01, 0.03)), TICKS,
               ties=True, arrivals_of=by_dozens),
 )  # fmt: skip

@@ -25,7 +25,7 @@ from simulation.replicas import (
     STARTING,
 )
 from simulation.scaled import Scaled, scaled_of
-from simulation.scaling import Scaling, Step
+from simulation.scaling import Scaling, Wanted
 from simulation.service import ServiceModel, StepCost
 from simulation.world import Order
 from tests.simulation.scaling_situations import SCALING
@@ -129,7 +129,7 @@ def test_replicas_that_never_change_are_those_of_a_service_that_does_not_scale(
     replicas = 3
     still = (
         Scaling(0, least=replicas, most=replicas, every_s=1),
-        Scaling(0, (Step(0.5, replicas),)),
+        Scaling(0, (Wanted(0.5, replicas),)),
         Scaling(1e6, least=replicas, most=9, target_busy=0.01, every_s=1, cooldown_s=1e6),
     )
     fixed = replace(situation, deployment=replace(situation.deployment, replicas=replicas))
@@ -165,7 +165,7 @@ def test_a_step_of_load_ends_with_as_many_replicas_as_the_formula_says(
 @pytest.mark.parametrize("startup_s", [0.0, 90.0])
 def test_a_replica_that_is_wanted_is_ready_after_its_start_up(startup_s: float) -> None:
     """By plan at 100 s, by load at the first look after it grew; without one at once."""
-    planned = Scaling(startup_s, (Step(100, 3),))
+    planned = Scaling(startup_s, (Wanted(100, 3),))
     nobody = order(a_service(1), Deployment(scaling=planned), 1, 300)
     found = scaled(CompiledEngine(nobody).run(at_seconds(0.0)), 300)
     assert [(one.at_s, one.ready) for one in found.changes if one.ready == 3] == [
@@ -180,11 +180,11 @@ def test_a_replica_that_is_wanted_is_ready_after_its_start_up(startup_s: float) 
 
 def test_hours_are_paid_from_the_start_to_the_last_answer() -> None:
     """Starting and draining replicas cost as well; one that nobody is inside stops at once."""
-    planned = Scaling(50, (Step(100, 4), Step(200, 2)))
+    planned = Scaling(50, (Wanted(100, 4), Wanted(200, 2)))
     idle = order(a_service(1), Deployment(replicas=2, scaling=planned), 1, 300)
     assert scaled(CompiledEngine(idle).run(at_seconds(0.0)), 300).replica_s == 2 * 300 + 2 * 100
     # Two people at each of two replicas, for a minute each; the second replica goes at 10 s.
-    drains = Deployment(replicas=2, scaling=Scaling(0, (Step(10, 1),)))
+    drains = Deployment(replicas=2, scaling=Scaling(0, (Wanted(10, 1),)))
     asked = order(a_service(60), drains, 9, 600)
     world = CompiledEngine(asked).run(at_seconds(*np.arange(4.0)))
     assert world.loops[at.LOOP + at.L_WAKEUPS] > 0
@@ -195,7 +195,7 @@ def test_hours_are_paid_from_the_start_to_the_last_answer() -> None:
 
 def test_a_start_that_is_cancelled_never_takes_a_request() -> None:
     """Wanted at 10 s, not wanted at 20 s, ready at 40 s: it never was."""
-    plan = Scaling(30, (Step(10, 2), Step(20, 1)))
+    plan = Scaling(30, (Wanted(10, 2), Wanted(20, 1)))
     world = CompiledEngine(order(a_service(1), Deployment(scaling=plan), 99, 100)).run(
         at_seconds(*np.arange(30.0, 60.0))
     )
@@ -209,7 +209,7 @@ def test_a_plan_keeps_the_clock_of_the_scenario() -> None:
     """A window that begins at 30 minutes, twice as fast: what is planned for 40 comes after 5; what
     was planned for 29 still starts, what was planned for 10 is there.
     """
-    plan = Scaling(120, (Step(600, 3), Step(1740, 4), Step(2400, 1)))
+    plan = Scaling(120, (Wanted(600, 3), Wanted(1740, 4), Wanted(2400, 1)))
     asked = order(a_service(1), Deployment(scaling=plan), 1, 1000)
     world = CompiledEngine(replace(asked, from_s=1800, speed=2)).run(at_seconds(0.0))
     changes = [(one.at_s, one.ready, one.started) for one in scaled(world, 1000).changes]

@@ -17,7 +17,7 @@ from simulation.plan import cost_of
 from simulation.projection import Projection, Question, project
 from simulation.scaled import Change, Scaled, busiest_minute_s
 from simulation.scaled_answer import told
-from simulation.scaling import Scaling, Step
+from simulation.scaling import Scaling, Wanted
 from simulation.search import settings_to_search
 from simulation.service import ServiceModel, StepCost
 from simulation.world import build_world
@@ -47,7 +47,7 @@ replicas = 6
 at = "2h"
 replicas = 2
 """
-WHOLE = Scaling(90, (Step(1800, 6), Step(7200, 2)), 2, 12, 0.7, 30, 600)
+WHOLE = Scaling(90, (Wanted(1800, 6), Wanted(7200, 2)), 2, 12, 0.7, 30, 600)
 
 
 def test_a_profile_says_how_its_service_scales(tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ def test_settings_change_a_part_of_the_scaling_or_all_of_it() -> None:
     assert with_settings(base, ["scaling.max=9"]).scaling == replace(WHOLE, most=9)
     assert with_settings(base, ["scaling.startup=0s"]).scaling == replace(WHOLE, startup_s=0)
     plan = 'scaling.planned=[{at="5m", replicas=4}]'
-    assert with_settings(base, [plan]).scaling == replace(WHOLE, planned=(Step(300, 4),))
+    assert with_settings(base, [plan]).scaling == replace(WHOLE, planned=(Wanted(300, 4),))
     assert with_settings(base, ["scaling=none"]).scaling is None
-    assert with_settings(Deployment(), [plan]).scaling == Scaling(planned=(Step(300, 4),))
+    assert with_settings(Deployment(), [plan]).scaling == Scaling(planned=(Wanted(300, 4),))
     reactive = with_settings(Deployment(), ["scaling.max=5", "scaling.every=5s"])
     assert reactive.scaling == Scaling(most=5, every_s=5)
     assert with_settings(base, ["pool=3"]).scaling == WHOLE
@@ -119,7 +119,7 @@ def test_a_fault_of_a_scaling_names_the_remedy(settings: list[str], faults: list
 
 def test_a_scaling_that_can_not_be_is_refused_however_it_was_made() -> None:
     """A world of a shared core with replicas that come and go is not built."""
-    deployment = Deployment(shared_core=True, scaling=Scaling(planned=(Step(1, 2),)))
+    deployment = Deployment(shared_core=True, scaling=Scaling(planned=(Wanted(1, 2),)))
     with pytest.raises(InputError, match="brings cores of its own"):
         build_world(Situation("", deployment=deployment).order(1))
 
@@ -211,7 +211,7 @@ def difference(found: Pairing, name: str) -> tuple[float, float]:
 
 def test_replicas_before_the_peak_wait_less_than_replicas_after_it() -> None:
     """Paired on the same luck: planned a minute before the peak against a minute after it began."""
-    late = Deployment(replicas=2, scaling=Scaling(60, (Step(240, 6),)))
+    late = Deployment(replicas=2, scaling=Scaling(60, (Wanted(240, 6),)))
     found = pairing(wave(late, replications=3), 'scaling.planned=[{at="2m", replicas=6}]')
     assert difference(found, "mean wait event_loop")[1] < -1.0
     assert difference(found, "longest wait event_loop")[1] < -1.0
@@ -237,7 +237,7 @@ def test_a_reactive_service_pays_less_than_the_most_and_waits_more() -> None:
 
 def test_the_share_of_time_that_loops_are_busy_is_of_those_that_are_ready() -> None:
     """The same work on twice the replicas from the middle on: busy to 2/3 of what one would be."""
-    half = wave(Deployment(replicas=2, scaling=Scaling(0, (Step(450, 4),))))
+    half = wave(Deployment(replicas=2, scaling=Scaling(0, (Wanted(450, 4),))))
     one = wave(Deployment(replicas=2))
     shares = []
     for question in (half, one):
@@ -251,7 +251,7 @@ def test_the_share_of_time_that_loops_are_busy_is_of_those_that_are_ready() -> N
 
 def test_a_window_begins_with_what_was_planned_before_it() -> None:
     """The last seven minutes of the wave: six replicas that were planned for the second."""
-    planned = Deployment(replicas=2, scaling=Scaling(60, (Step(120, 6),)))
+    planned = Deployment(replicas=2, scaling=Scaling(60, (Wanted(120, 6),)))
     found = project(wave(planned, Bending((200.0, 600.0)))).to_json()["scaling"]
     assert found["series"] == [{"at_s": 0, "ready": 6, "started": 6}]
     assert found["told"] == "stayed at 6 replicas"
