@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from simulation.projection import Question, project
-from simulation.scaling import Scaling, Step
+from simulation.scaling import Scaling, Wanted
 from simulation.trust import Trust, agreement_of, at_demand, loads_of, trust_of
 from tests.simulation import upstream_bound
 from workload.agreement import Agreement, Basis, Level, Row
@@ -117,7 +117,7 @@ def test_more_replicas_than_ever_answered_are_named() -> None:
 def test_replicas_that_come_and_go_are_named_with_the_most_that_there_may_be() -> None:
     """No check has ever seen one start."""
     question = asked(agreement())
-    scales = replace(question.deployment, scaling=Scaling(planned=(Step(1.0, 3),)))
+    scales = replace(question.deployment, scaling=Scaling(planned=(Wanted(1.0, 3),)))
     assert why(trust_of(replace(question, deployment=scales)), "policy") == [
         "3 replicas share out what comes, checked with 1",
         "replicas that come and go were never measured",
