@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -158,8 +158,9 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
     world = world._replace(visits=[], marks=[], jobs=[])
     fates = fates_of(scenario, order, world, everybody)
     del everybody
+    lines = lines_of(order, world)
     world = world._replace(ends=[])
-    return _fold(question, order, world, fates, seed, wall_s)
+    return replace(_fold(question, order, world, fates, seed, wall_s), lines=lines)
 
 
 def _carried(question: Question, who: Coming) -> Carried | None:
@@ -211,7 +212,6 @@ def _fold(
         flushes=int(world.cells[at.C_FLUSHES]),
         scaled=scaled_of(world, order.horizon_s),
         carried=carried,
-        lines=lines_of(order, world),
         depths=_depths(world),
     )
 
