@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.checked import basis_of, with_agreement
 from harness.experiment_design import Design
@@ -28,6 +28,7 @@ from harness.measuring import (
     bent_to,
     deployment_of,
     level_of,
+    mail_cost_s,
     measured_part,
     own_settings,
     predict_run,
@@ -59,6 +60,10 @@ __all__ = [
     "pulsed",
     "verify",
 ]
+
+
+#: A machine whose costs differ by more between two levels was not the same machine.
+STEADY: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def verify(
         model.write(directory / "model.json")
         foreseen = _foresee(experiment, model, held_out_per_s)
         written_unix, sha256 = write_prediction(directory, foreseen)
-        held = _held_out(experiment, foreseen)
+        held = _held_out(experiment, foreseen, low)
     basis = replace(
         basis_of(experiment.results[-1].manifest, directory),
         predicted_unix=written_unix,
@@ -207,12 +212,24 @@ def write_prediction(directory: Path, foreseen: Sequence[Foreseen]) -> tuple[flo
     return written_unix, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _held_out(experiment: Experiment, foreseen: Sequence[Foreseen]) -> list[Level]:
-    """Measure what was predicted; what was written down is what is compared."""
+def _held_out(
+    experiment: Experiment, foreseen: Sequence[Foreseen], low: Sequence[Run]
+) -> list[Level]:
+    """Measure what was predicted; what was written down is what is compared.
+
+    Says so where the machine was not the same as when the model was learned (the runs ``low``).
+    """
     measured: dict[float, list[tuple[Run, Summary]]] = {}
     for one in foreseen:
         run = _measured(experiment, one.name, one.per_s)
         measured.setdefault(one.per_s, []).append((run, one.summary))
+    runs = [run for pairs in measured.values() for run, _ in pairs]
+    paces = mail_cost_s(runs) / mail_cost_s(low)
+    if abs(paces - 1.0) > STEADY:
+        experiment.tell(
+            f"  a mail cost the mailbox {paces:.2f} times the processor time of the low levels: "
+            "the machine was not the same, and what was learned does not hold; measure again"
+        )
     return [
         level_of([run for run, _ in pairs], [said for _, said in pairs], held_out=True)
         for _, pairs in sorted(measured.items())

@@ -22,7 +22,7 @@ from harness.stack_settings import StackSettings, with_pairs
 from loadtests.campaign import CampaignPlan
 from loadtests.rundir import CampaignResult
 from simulation.deployment import Deployment
-from simulation.evidence import Run, read_run
+from simulation.evidence import Run, read_run, windows
 from simulation.projection import Question, Replication, replicate
 from simulation.service import ServiceModel
 from workload.agreement import Level, compare
@@ -187,6 +187,20 @@ def busy_share(run: Run) -> float:
         )
     )
     return max(total / (end - start), 0.01)
+
+
+def mail_cost_s(runs: Sequence[Run]) -> float:
+    """Processor seconds of the mailbox twin for a mail, NaN where there was none.
+
+    It does the same for each mail at any load, so it tells how dear the machine's time was.
+    """
+    held = windows(runs)
+    cpu_s = sum(window.total("mailbox", "process_cpu_seconds_total") for window in held)
+    mails = sum(
+        window.count("worker", "surge_station_service_seconds", station="mail_sender")
+        for window in held
+    )
+    return cpu_s / mails if mails else math.nan
 
 
 def answers_per_s(history: History, seconds: float) -> float:

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from harness.cli import main
-from harness.experiment import answers_per_s, bent_to, order_of, pulsed
+from harness.experiment import STEADY, answers_per_s, bent_to, order_of, pulsed
 from harness.experiment_design import QUICK, THOROUGH, Design
+from harness.measuring import mail_cost_s
+from harness.stored_runs import HOME
+from simulation.evidence import read_run
 from tests.loadtests.drive import on_schedule
 from workload.arrivals import peak_minute
 from workload.history import History, Observation
@@ -28,6 +31,14 @@ def test_a_held_out_level_is_at_least_twice_the_highest_that_is_learned_from(
 ) -> None:
     assert min(design.held_out) >= 2 * max(design.low)
     assert max(design.held_out) >= 0.70
+
+
+def test_what_a_mail_costs_tells_one_machine_from_another() -> None:
+    """The stored record has a level that was measured while the machine was dearer than later."""
+    dear, usual, also = ([read_run(HOME / "one-core-3" / f"low-{n}")] for n in (1, 2, 3))
+    assert mail_cost_s(dear) / mail_cost_s(usual) - 1 > STEADY
+    assert abs(mail_cost_s(also) / mail_cost_s(usual) - 1) < STEADY
+    assert math.isnan(mail_cost_s([]))
 
 
 def test_pulses_bring_the_same_people_at_once_with_a_low_mean() -> None:
