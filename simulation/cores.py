@@ -52,7 +52,7 @@ def offer_core(w: World, loop: int, now: int) -> None:
     core = w.loops[loop + at.L_CORE]
     if w.cores[core + at.K_LOOP] == at.NONE:
         w.loops[loop + at.L_WAKEUPS] += 1
-        w.cores[core + at.K_TURN] = now + TURN
+        w.cores[core + at.K_TURN] = now + turn_of(w, loop)
         run_slice(w, core, loop, now, wake_up(w, loop) // 2)
     else:
         queue_for_core(w, core, loop)
@@ -68,6 +68,11 @@ def wake_up(w: World, loop: int) -> int:
         return w.cells[at.C_WAKE]
     # The worker's and the database's wake-ups are in the cost of what they do.
     return w.cells[at.C_GENERATOR_WAKE] if station == at.GENERATOR else 0
+
+
+def turn_of(w: World, loop: int) -> int:
+    """ns that a loop keeps its core: a process of the database no longer than one piece lasts."""
+    return 0 if station_of(w, loop) == at.DATABASE else TURN
 
 
 def station_of(w: World, loop: int) -> int:
@@ -135,5 +140,5 @@ def pass_core_on(w: World, core: int, now: int) -> None:
         preempt(w, core, now, falls_asleep)
         return
     w.cores[core + at.K_HEAD] = w.loops[following + at.L_READY_NEXT]
-    w.cores[core + at.K_TURN] = now + TURN
+    w.cores[core + at.K_TURN] = now + turn_of(w, following)
     run_slice(w, core, following, now, 0)

@@ -161,3 +161,16 @@ def _inverse(
 ) -> NDArray[np.float64]:
     rising = np.concatenate([[True], np.diff(shares) > 0])
     return np.asarray(np.interp(at, shares[rising], bounds[rising]))
+
+
+def sent_s(quiet: Run, name: str, wake_s: float) -> float | None:
+    """Seconds from the intended start until a step's request was sent, its wake-up apart.
+
+    The median of the quiet level; None where the record does not tell instants.
+    """
+    mine = quiet.history["step"] == quiet.history.steps.index(name)
+    began, ended = quiet.history["started"][mine], quiet.history["ended"][mine]
+    if not len(began) or not (ended > began).any():
+        return None
+    late_s = float(np.median(began - quiet.history["intended"][mine])) / 1e9
+    return max(0.0, late_s - wake_s / 2)

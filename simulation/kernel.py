@@ -68,7 +68,7 @@ def request_arrives(w: World, now: int, job: int) -> None:
     enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.BEFORE_AWAIT)
 
 
-def slice_ends(w: World, now: int, job: int) -> None:
+def slice_ends(w: World, now: int, job: int, loop: int) -> None:
     """A loop has done a slice of a job: what comes next depends on what the slice was for."""
     phase = w.jobs[job + at.J_PHASE]
     if phase == at.BEFORE_AWAIT:
@@ -86,14 +86,15 @@ def slice_ends(w: World, now: int, job: int) -> None:
     elif phase == at.RECEIVING:
         answered(w, now, job)
     elif phase >= at.ON_CHECK or phase == at.MAILING:
-        slice_beside_ends(w, now, job, phase)
+        slice_beside_ends(w, now, job, loop)
     else:
         leave_replica(w, now, job)
         reply(w, now + w.cells[at.C_SHED_DELAY], job)
 
 
-def slice_beside_ends(w: World, now: int, job: int, phase: int) -> None:
+def slice_beside_ends(w: World, now: int, job: int, loop: int) -> None:
     """The worker process or the database, on a core that it shares, has done a slice of a job."""
+    phase = w.jobs[job + at.J_PHASE]
     if phase == at.ON_CHECK:
         drop_job(w, job)
     elif phase == at.MAILING:
@@ -102,6 +103,8 @@ def slice_beside_ends(w: World, now: int, job: int, phase: int) -> None:
         decision_falls(w, now, job)
     elif phase == at.HEARING_BATCH:
         batch_ends(w, now, job)
+    elif w.jobs[job + at.J_LEFT] > 0:
+        enqueue_slice(w, loop, now, job, phase)
     else:
         database_done(w, now, job)
 
@@ -202,7 +205,7 @@ def handle(w: World, now: int, code: int, ref: int) -> None:
     if kind == at.SLICE_DONE:
         job = core_done(w, ref, now)
         if job != at.NONE:
-            slice_ends(w, now, job)
+            slice_ends(w, now, job, w.cores[ref + at.K_LOOP])
             pass_core_on(w, ref, now)
     elif kind == at.SEND:
         request_arrives(w, now, ref)

@@ -207,7 +207,8 @@ J_LOOP: Final = 6  # its worker's loop
 J_SINCE: Final = 7  # when it entered the queue it stands in
 J_OUTCOME: Final = 8
 J_STAGE: Final = 9  # an upload: which of its requests to the service
-JOB: Final = 10
+J_LEFT: Final = 10  # database ns that are left of what it asked for
+JOB: Final = 11
 # What a lane, or a mail, keeps where a request has its address.
 F_ROWS: Final = J_WHO  # rows of its flush, linked by J_NEXT from F_HEAD
 F_HEAD: Final = J_STEP
@@ -332,7 +333,8 @@ R_QUERY: Final = 3
 R_MAIL: Final = 4  # mail that a write of this step causes
 R_CHECK: Final = 5  # what a write of this step has to do with the registry
 R_POLL: Final = 6  # 1: the answer depends on the identity check
-ROUTE: Final = 7
+R_SEND: Final = 7  # generator ns until a request of it is on its way
+ROUTE: Final = 8
 
 PLAIN: Final = 0  # one slice, no await
 WRITE: Final = 1  # slice, batcher, slice

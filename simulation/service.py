@@ -29,12 +29,13 @@ ANALOGUES: Final = {
 
 @dataclass(frozen=True)
 class StepCost:
-    """A step's way through the service: CPU of the loop before and after the await, the query."""
+    """A step's way: CPU of the loop before and after the await, of the query, of the generator."""
 
     kind: str
     before: Duration
     after: Duration = field(default_factory=lambda: constant(0.0))
     query: Duration = field(default_factory=lambda: constant(0.0))
+    sent_s: float | None = None  # of the generator until a request is on its way; None: send_s
 
 
 @dataclass(frozen=True)
@@ -129,4 +130,4 @@ def _step_cost(raw: Mapping[str, Any]) -> StepCost:
     if raw["kind"] not in KINDS:
         raise ValueError(f"kind {raw['kind']!r} is none of {', '.join(KINDS)}")
     durations = {name: Duration(tuple(raw[name])) for name in ("before", "after", "query")}
-    return StepCost(raw["kind"], **durations)
+    return StepCost(raw["kind"], **durations, sent_s=raw.get("sent_s"))

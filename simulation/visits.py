@@ -6,7 +6,7 @@ from collections.abc import MutableSequence, Sequence
 
 from simulation import layout as at
 from simulation.call_centre import ring_up
-from simulation.cores import enqueue_slice
+from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
 from simulation.photos import photo_leaves
 from simulation.places import drop_job, let_go, take_errand
@@ -88,7 +88,10 @@ def send(w: World, now: int, job: int) -> None:
 
 
 def sent(w: World, now: int, job: int) -> None:
-    """The generator has written the request to its socket."""
+    """The generator has written the request to its socket; what else it does comes after that."""
+    after = w.cells[at.C_SEND] - w.routes[w.jobs[job + at.J_STEP] * at.ROUTE + at.R_SEND]
+    if after > 0:
+        preempt(w, w.loops[w.cells[at.C_GENERATOR] + at.L_CORE], now, after)
     visit = w.jobs[job + at.J_VISIT]
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
     first = w.jobs[job + at.J_STAGE] == at.ASKING_LEAVE

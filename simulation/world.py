@@ -216,6 +216,7 @@ def _routes(order: Order, tables: _Tables) -> Sequence[int]:
             mail,
             check if name in CAUSES_CHECK else at.NO_CHECK,
             int(name in POLLS_IDENTITY),
+            _ns((order.model.send_s if cost.sent_s is None else cost.sent_s) * speed),
         ]
     return flat
 

@@ -168,7 +168,7 @@ def test_a_fault_that_is_compiled_for_real_is_caught(
     fault: tuple[str, str], verdict: str, tmp_path: Path
 ) -> None:
     """In a copy of the house, whose engine is compiled from the copy."""
-    for room in ("workload", "simulation", "tests/simulation"):
+    for room in ("workload", "simulation", "tests", "tests/simulation"):
         (tmp_path / room).mkdir(parents=True)
         for path in (CHECKOUT / room).glob("*.py"):
             (tmp_path / room / path.name).write_bytes(path.read_bytes())
