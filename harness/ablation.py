@@ -103,7 +103,7 @@ def _each_step(change: Callable[[StepCost], StepCost]) -> Callable[[ServiceModel
 
 def _flat(cost: StepCost) -> StepCost:
     """Every slice as long as the mean one."""
-    lengths = [field.name for field in fields(cost) if field.name != "kind"]
+    lengths = [field.name for field in fields(cost) if field.type == "Duration"]
     means: dict[str, Any] = {name: constant(getattr(cost, name).mean_s) for name in lengths}
     return replace(cost, **means)
 

@@ -90,11 +90,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     background = min(idle + HOST_SHARE, 0.5)
     slower = 1.0 / (1.0 - background)
     query_s = READ_SHARE * database["flush"] * slower
-    steps = _steps(runs, held, quiet, loop, slower, query_s)
-    steps = {
-        name: replace(step, sent_s=sent_s(lowest, name, generator["wake"]))
-        for name, step in steps.items()
-    }
+    steps = _sent(_steps(runs, held, quiet, loop, slower, query_s), lowest, generator["wake"])
     model = ServiceModel(
         steps=steps,
         wake_s=loop["wake"],
@@ -308,6 +304,11 @@ def _steps(
             query=constant(query_s if kind in ("read", "upload") else 0.0),
         )
     return steps
+
+
+def _sent(steps: Mapping[str, StepCost], quiet: Run, wake_s: float) -> dict[str, StepCost]:
+    """The steps, and how long the generator takes to send each of them."""
+    return {name: replace(step, sent_s=sent_s(quiet, name, wake_s)) for name, step in steps.items()}
 
 
 def _slices_cpu(held: Sequence[Window], name: str) -> float | None:
