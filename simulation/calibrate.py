@@ -89,7 +89,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     flush = _flush_cpu(held)
     background = min(idle + HOST_SHARE, 0.5)
     slower = 1.0 / (1.0 - background)
-    query_s = READ_SHARE * database["flush"] * slower
+    query_s = database["read"] * slower
     steps = _sent(_steps(runs, held, quiet, loop, slower, query_s), lowest, generator["wake"])
     model = ServiceModel(
         steps=steps,
@@ -101,7 +101,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         write_row_s=database["row"] * slower,
         read=_read(quiet, loop, query_s, steps),
         registry=_latency(held, "worker", "registry_client"),
-        mail=_mail(quiet, worker["job"]),
+        mail=less(_latency(quiet, "worker", "mail_sender"), worker["job"]),
         mail_cpu_s=worker["job"] * slower,
         check_cpu_s=worker["job"] * slower,
         errand_s=database["errand"] * slower,
@@ -186,12 +186,12 @@ def _flush_cpu(held: Sequence[Window]) -> Fit:
 
 
 def _database(held: Sequence[Window], busiest: Run) -> Fit:
-    """Database CPU by flush, at the busiest steady level; rows and reads as shares of it.
+    """Database CPU by flush, at the busiest steady level; rows, reads, errands as shares of it.
 
     A database that is seldom asked spends more on each flush, since its processes sleep between
-    them: that vanishes under load. What the worker process asks of it (mails and checks to claim
-    and to mark) grows with the rows that caused it, and can't be told from them: it is in the cost
-    of a row. The residual is over all levels: that of the one which was fitted says nothing.
+    them: that vanishes under load. What the worker process asks of it are errands: the commits that
+    are neither flushes nor reads. The residual is over all levels: that of the one which was fitted
+    says nothing.
     """
 
     def used(window: Window) -> float:
@@ -326,19 +326,14 @@ def _read(
     The slice that hears the answer checks it before it gives the connection back: that is in what
     was measured, and the model has it as the slice after the await.
     """
-    name = "surge_station_service_seconds"
-    buckets = merged_buckets(quiet, "service", name, station="connection_pool")
-    held = sum(w.total("service", f"{name}_sum", station="connection_pool") for w in quiet)
-    count = sum(_reads(w) for w in quiet)
-    if not count:
-        return constant(0.0)
     after = [step.after.mean_s for step in steps.values() if step.kind == "read"]
     heard = max(after, default=0.0)
-    return less(shape_of(buckets, held / count), loop["wake"] + query_s + heard)
+    held = _latency(quiet, "service", "connection_pool")
+    return less(held, loop["wake"] + query_s + heard)
 
 
 def _latency(held: Sequence[Window], source: str, station: str) -> Duration:
-    """Service of an upstream station: the empirical distribution of all levels."""
+    """Service of a station in these windows: its empirical distribution, zero where none was."""
     name = "surge_station_service_seconds"
     buckets = merged_buckets(held, source, name, station=station)
     took = sum(w.total(source, f"{name}_sum", station=station) for w in held)
@@ -346,25 +341,14 @@ def _latency(held: Sequence[Window], source: str, station: str) -> Duration:
     return shape_of(buckets, took / count) if count else constant(0.0)
 
 
-def _mail(quiet: Sequence[Window], cpu_s: float) -> Duration:
-    name = "surge_station_service_seconds"
-    buckets = merged_buckets(quiet, "worker", name, station="mail_sender")
-    took = sum(w.total("worker", f"{name}_sum", station="mail_sender") for w in quiet)
-    count = sum(w.count("worker", name, station="mail_sender") for w in quiet)
-    return less(shape_of(buckets, took / count), cpu_s) if count else constant(0.0)
-
-
 def _commit(quiet: Sequence[Window], model: ServiceModel) -> Duration:
     """A flush's duration at the quiet level, less the CPU of preparing and doing it."""
-    name = "surge_station_service_seconds"
-    buckets = merged_buckets(quiet, "service", name, station="write_batcher")
-    took = sum(w.total("service", f"{name}_sum", station="write_batcher") for w in quiet)
-    count = sum(w.count("service", name, station="write_batcher") for w in quiet)
-    if not count:
-        return constant(0.0)
-    rows = sum(w.total("service", "surge_batch_rows_sum") for w in quiet) / count
+    flushes = sum(
+        w.count("service", "surge_station_service_seconds", station="write_batcher") for w in quiet
+    )
+    rows = sum(w.total("service", "surge_batch_rows_sum") for w in quiet) / max(1.0, flushes)
     work = model.flush_base_s + model.write_base_s + rows * (model.flush_row_s + model.write_row_s)
-    return less(shape_of(buckets, took / count), work + model.wake_s)
+    return less(_latency(quiet, "service", "write_batcher"), work + model.wake_s)
 
 
 def _accepted(runs: Sequence[Run]) -> dict[str, int]:

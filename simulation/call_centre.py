@@ -10,7 +10,7 @@ from __future__ import annotations
 from simulation import layout as at
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, follow, stand_in_line
-from simulation.places import drop_job, take_errand
+from simulation.places import drop_job, take_job_of
 from workload.draws import SUPPORT, TALK, draw, quantile
 
 
@@ -19,7 +19,7 @@ def ring_up(w: World, now: int, visit: int) -> None:
     who, seed = w.visits[visit + at.V_WHO], w.cells[at.C_SEED]
     step, number = w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER]
     w.marks[visit + at.M_STATE] = at.ON_PHONE
-    job = take_errand(w, at.CALLING, visit, step)
+    job = take_job_of(w, at.CALLING, visit, step)
     w.jobs[job + at.J_NUMBER] = number
     w.jobs[job + at.J_SINCE] = now
     if w.cells[at.C_AGENTS_FREE] > 0 and w.cells[at.C_CALL_HEAD] == at.NONE:

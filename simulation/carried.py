@@ -12,7 +12,7 @@ from simulation import layout as at
 from simulation.call_centre import ring_up
 from simulation.layout import World, code_of, post
 from simulation.lines import is_empty
-from simulation.places import open_visit, take_errand
+from simulation.places import open_visit, take_job_of
 from simulation.upstream import stand_for_connection, stand_for_slot
 from simulation.visits import pause
 from workload.draws import KNOTS, ONE, quantile
@@ -43,12 +43,12 @@ def carry_over(w: World, now: int, who: int) -> int:
         stand(w, now, visit, w.cells[at.C_AWAIT_STEP], age)
         w.marks[visit + at.M_INBOX] = 1 << VERIFY_MAIL
         w.marks[visit + at.M_IDENTITY] = at.QUEUED
-        stand_for_slot(w, now, take_errand(w, at.CHECKING, visit, 0), now - age)
+        stand_for_slot(w, now, take_job_of(w, at.CHECKING, visit, 0), now - age)
         settle_line(w, now, at.CHECKS)
     elif place < checks + mails:
         age = waited(w.cells[at.C_MAIL_AGE], place - checks, mails)
         stand(w, now, visit, w.cells[at.C_VERIFY_STEP], age)
-        stand_for_connection(w, now, take_errand(w, at.MAILING, visit, VERIFY_MAIL), now - age)
+        stand_for_connection(w, now, take_job_of(w, at.MAILING, visit, VERIFY_MAIL), now - age)
         settle_line(w, now, at.MAIL)
     else:
         call(w, now, visit)

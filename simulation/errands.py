@@ -54,58 +54,45 @@ def batch_written(w: World, now: int, lane: int) -> bool:
 
 
 def mark(w: World, now: int) -> None:
-    """A mail is to be marked as sent: at once, or with others when the last marks are made."""
-    if w.cells[at.C_ERRAND] == 0:
-        return
-    w.cells[at.C_MARKS] += 1
-    if w.cells[at.C_MARKING] == 0:
-        w.cells[at.C_MARKING] = 1
-        lane = take_job(w, at.IN_MARKS)
-        w.jobs[lane + at.J_STAGE] = at.MAILS
-        write_marks(w, now, lane)
-
-
-def write_marks(w: World, now: int, lane: int) -> None:
-    """The marks that have gathered go to the database."""
-    w.cells[at.C_MARKS] = 0
-    database(w, now, lane, at.IN_MARKS)
-
-
-def marks_made(w: World, now: int, lane: int) -> None:
-    """The worker hears that mails are marked: the next ones, if some have gathered."""
-    if w.cells[at.C_MARKS] > 0:
-        write_marks(w, now, lane)
-    else:
-        w.cells[at.C_MARKING] = 0
-        drop_job(w, lane)
+    """A mail is to be marked as sent."""
+    if w.cells[at.C_ERRAND] > 0:
+        gathers(w, now, at.MAILS)
 
 
 def decision_falls(w: World, now: int, job: int) -> None:
-    """The ministry has decided on a check: that is written with what else has gathered."""
+    """The ministry has decided on a check: that is to be written."""
     stand_in_line(w, w.cells, at.C_DECISION_HEAD, at.C_DECISION_TAIL, job)
-    w.cells[at.C_DECISIONS] += 1
-    if w.cells[at.C_DECIDING] == 0:
-        w.cells[at.C_DECIDING] = 1
-        lane = take_job(w, at.IN_DECISIONS)
-        w.jobs[lane + at.J_STAGE] = at.DECISIONS
-        write_decisions(w, now, lane)
+    gathers(w, now, at.DECISIONS)
 
 
-def write_decisions(w: World, now: int, lane: int) -> None:
-    """The decisions that have gathered go to the database, at most a full batch."""
-    rows = min(w.cells[at.C_DECISIONS], w.cells[at.C_BATCH])
-    w.cells[at.C_DECISIONS] -= rows
+def gathers(w: World, now: int, kind: int) -> None:
+    """One more for a batch: written at once, or with others when the last batch is through."""
+    w.cells[at.C_MARKS + kind] += 1
+    if w.cells[at.C_MARKING + kind] == 0:
+        w.cells[at.C_MARKING + kind] = 1
+        lane = take_job(w, at.IN_BATCH)
+        w.jobs[lane + at.J_STAGE] = kind
+        write_batch(w, now, lane, kind)
+
+
+def write_batch(w: World, now: int, lane: int, kind: int) -> None:
+    """What has gathered goes to the database; of decisions at most a full batch."""
+    rows = w.cells[at.C_MARKS + kind]
+    if kind == at.DECISIONS:
+        rows = min(rows, w.cells[at.C_BATCH])
+        w.jobs[lane + at.F_HEAD] = w.cells[at.C_DECISION_HEAD]
+        for _ in range(rows):
+            first_in_line(w, w.cells, at.C_DECISION_HEAD)
     w.jobs[lane + at.F_ROWS] = rows
-    w.jobs[lane + at.F_HEAD] = w.cells[at.C_DECISION_HEAD]
-    for _ in range(rows):
-        first_in_line(w, w.cells, at.C_DECISION_HEAD)
-    database(w, now, lane, at.IN_DECISIONS)
+    w.cells[at.C_MARKS + kind] -= rows
+    database(w, now, lane, at.IN_BATCH)
 
 
-def decisions_made(w: World, now: int, lane: int) -> None:
-    """A batch of decisions is through: the next one, if some have gathered."""
-    if w.cells[at.C_DECISIONS] > 0:
-        write_decisions(w, now, lane)
+def batch_over(w: World, now: int, lane: int) -> None:
+    """The worker knows that a batch is through: the next one, if some have gathered."""
+    kind = w.jobs[lane + at.J_STAGE]
+    if w.cells[at.C_MARKS + kind] > 0:
+        write_batch(w, now, lane, kind)
     else:
-        w.cells[at.C_DECIDING] = 0
+        w.cells[at.C_MARKING + kind] = 0
         drop_job(w, lane)

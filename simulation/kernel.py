@@ -255,7 +255,7 @@ def handle_outside(w: World, now: int, kind: int, job: int) -> None:
         check_due(w, now, job)
     elif kind == at.CHECK_DONE:
         check_done(w, now, job)
-    elif kind in (at.DECIDED, at.MARKED):
+    elif kind == at.BATCH_DONE:
         if batch_written(w, now, job):
             batch_ends(w, now, job)
     elif kind == at.MAIL_DUE:

@@ -151,12 +151,13 @@ C_STORE_LOOP: Final = 104  # the first of the database's lines where it shares c
 C_STORE_LINES: Final = 105
 C_MAIL_LOOKED: Final = 106  # when the worker last found mails, and checks
 C_CHECK_LOOKED: Final = 107
-C_MARKING: Final = 108  # 1: a batch of mails is being marked as sent
-C_MARKS: Final = 109  # mails that are to be marked with the next one
-C_DECIDING: Final = 110  # 1: a batch of decisions is being written
-C_DECISION_HEAD: Final = 111  # checks whose decisions go with the next one
-C_DECISION_TAIL: Final = 112
-C_DECISIONS: Final = 113
+# What gathers for a batch, and whether one is being written (1): by kind, MAILS and DECISIONS.
+C_MARKS: Final = 108
+C_DECISIONS: Final = 109
+C_MARKING: Final = 110
+C_DECIDING: Final = 111
+C_DECISION_HEAD: Final = 112  # checks whose decisions go with the next one
+C_DECISION_TAIL: Final = 113
 CELLS: Final = 114
 
 # ---- a visit -------------------------------------------------------------------------------------
@@ -236,10 +237,9 @@ HEARING_BATCH: Final = 14  # … with the database's word that a batch is writte
 IN_FLUSH: Final = 15  # in the database: what the service asks for, and the worker
 IN_QUERY: Final = 16
 IN_CLAIM: Final = 17
-IN_MARKS: Final = 18
-IN_DECISIONS: Final = 19
+IN_BATCH: Final = 18
 
-# Stages of a mail, and of a batch of marks.
+# Stages of a mail, and what a batch is of.
 WRITING: Final = 0
 HEARING: Final = 1
 MAILS: Final = 0

@@ -45,7 +45,7 @@ def take_job(w: World, phase: int) -> int:
     return job
 
 
-def take_errand(w: World, phase: int, visit: int, step: int) -> int:
+def take_job_of(w: World, phase: int, visit: int, step: int) -> int:
     """A place for a job of a visit, which stays in place until the job is done."""
     job = take_job(w, phase)
     w.jobs[job + at.J_VISIT] = visit

@@ -118,11 +118,7 @@ def database_done(w: World, done: int, job: int) -> None:
     address = w.cells[at.C_FLUSHES]
     w.cells[at.C_FLUSHES] = address + 1
     commit = quantile(w.tables, w.cells[at.C_COMMIT_TABLE], draw(seed, address, 0, 0, COMMIT))
-    kind = at.FLUSH_DONE
-    if what == at.IN_MARKS:
-        kind = at.MARKED
-    elif what == at.IN_DECISIONS:
-        kind = at.DECIDED
+    kind = at.FLUSH_DONE if what == at.IN_FLUSH else at.BATCH_DONE
     post(w, done + commit, code_of(kind, address, 0, 0), job)
 
 

@@ -195,8 +195,12 @@ def _simulated(question: Question, one: Replication) -> dict[str, float]:
     work_s = one.wakeups * model.wake_s
     if deployment.shared_core:
         # The worker process and the database take the loop's core.
-        jobs = one.stations.get("mail_sender", {}).get("served", 0.0)
-        work_s += jobs * model.mail_cpu_s + found.get("database", 0.0) * come_s * loops
+        for name, cpu_s in (
+            ("mail_sender", model.mail_cpu_s),
+            ("registry_client", model.check_cpu_s),
+        ):
+            work_s += one.stations.get(name, {}).get("served", 0.0) * cpu_s
+        work_s += found.get("database", 0.0) * come_s * loops
     found["event_loop"] = found.get("event_loop", 0.0) + work_s / loops / come_s
     return found
 

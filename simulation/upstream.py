@@ -11,18 +11,10 @@ from __future__ import annotations
 
 from simulation import layout as at
 from simulation.cores import enqueue_slice, preempt
-from simulation.errands import (
-    claim,
-    decision_falls,
-    decisions_made,
-    mark,
-    marks_made,
-    next_look,
-    worker_calls,
-)
+from simulation.errands import batch_over, claim, decision_falls, mark, next_look, worker_calls
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, follow, stand_in_line
-from simulation.places import drop_job, take_errand
+from simulation.places import drop_job, take_job_of
 from workload.draws import DELIVERY, MAIL, MISTYPE, UPSTREAM, draw, quantile
 from workload.journey import RESULT_MAIL
 
@@ -32,7 +24,7 @@ from workload.journey import RESULT_MAIL
 def check_wanted(w: World, now: int, visit: int) -> None:
     """An identity check is in the durable queue; the worker sees it when it looks next."""
     w.marks[visit + at.M_IDENTITY] = at.QUEUED
-    job = take_errand(w, at.CHECKING, visit, 0)
+    job = take_job_of(w, at.CHECKING, visit, 0)
     seen = next_look(now + w.cells[at.C_POLL] // 2, w.cells[at.C_POLL]) - w.cells[at.C_POLL] // 2
     post(w, seen, code_of(at.CHECK_DUE, w.jobs[job + at.J_WHO], 0, 0), job)
 
@@ -106,17 +98,15 @@ def batch_ends(w: World, now: int, lane: int) -> None:
     """The worker has heard that a batch is durable. Of decisions: the visitors' mails are in the
     outbox with them.
     """
-    if w.jobs[lane + at.J_STAGE] == at.MAILS:
-        marks_made(w, now, lane)
-        return
-    job = w.jobs[lane + at.F_HEAD]
-    for _ in range(w.jobs[lane + at.F_ROWS]):
-        following, visit = w.jobs[job + at.J_NEXT], w.jobs[job + at.J_VISIT]
-        decided(w, visit)
-        mail_wanted(w, now, visit, RESULT_MAIL)
-        drop_job(w, job)
-        job = following
-    decisions_made(w, now, lane)
+    if w.jobs[lane + at.J_STAGE] == at.DECISIONS:
+        job = w.jobs[lane + at.F_HEAD]
+        for _ in range(w.jobs[lane + at.F_ROWS]):
+            following, visit = w.jobs[job + at.J_NEXT], w.jobs[job + at.J_VISIT]
+            decided(w, visit)
+            mail_wanted(w, now, visit, RESULT_MAIL)
+            drop_job(w, job)
+            job = following
+    batch_over(w, now, lane)
 
 
 def decided(w: World, visit: int) -> None:
@@ -131,7 +121,7 @@ def decided(w: World, visit: int) -> None:
 
 def mail_wanted(w: World, now: int, visit: int, kind: int) -> None:
     """A mail is in the outbox; the worker sees it when it looks next."""
-    job = take_errand(w, at.MAILING, visit, kind)
+    job = take_job_of(w, at.MAILING, visit, kind)
     code = code_of(at.MAIL_DUE, w.jobs[job + at.J_WHO], kind, 0)
     post(w, next_look(now, w.cells[at.C_POLL]), code, job)
 

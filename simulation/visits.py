@@ -9,7 +9,7 @@ from simulation.call_centre import ring_up
 from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
 from simulation.photos import photo_leaves
-from simulation.places import drop_job, let_go, take_errand
+from simulation.places import drop_job, let_go, take_job_of
 from simulation.waiting_room import leave_room, take_ticket
 from workload.draws import ROUTE, draw
 from workload.journey import MAIL_KIND, MAIL_PATIENCE, NO_MAIL, TIMEOUT, WIDTH
@@ -62,7 +62,7 @@ def launch(w: World, now: int, visit: int) -> None:
     if w.routes[step * at.ROUTE + at.R_KIND] == at.PHONE:
         ring_up(w, now, visit)
         return
-    job = take_errand(w, at.SENDING, visit, step)
+    job = take_job_of(w, at.SENDING, visit, step)
     w.jobs[job + at.J_NUMBER] = number
     chance = draw(w.cells[at.C_SEED], who, step, number, ROUTE)
     w.jobs[job + at.J_LOOP] = (chance >> 20) % w.cells[at.C_WORKERS] * at.LOOP
