@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import factorial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import stats
@@ -22,6 +22,36 @@ from workload.journey import Journey, Patience, Step, Support
 FOREVER = Patience(timeout_s=1e6, attempts=1)
 
 
+class Asked(Protocol):
+    """What a question to theory has beside its journey."""
+
+    @property
+    def model(self) -> ServiceModel: ...
+    @property
+    def deployment(self) -> Deployment: ...
+    @property
+    def rate(self) -> float: ...
+
+
+def asked(
+    what: Asked, journey: Journey, seed: int, people: int, open_s: float = 1000, **more: Any
+) -> tuple[Order, at.World]:
+    """About so many people walk a journey; it is open for twice their time and ``open_s``."""
+    duration_s = people / what.rate
+    arrivals = total_curve([Constant(what.rate, 0, duration_s)], duration_s).arrivals(seed)
+    order = Order(
+        journey=journey,
+        itinerary=journey.itinerary(),
+        model=what.model,
+        deployment=what.deployment,
+        seed=seed,
+        people=len(arrivals) + 1,
+        horizon_s=2 * duration_s + open_s,
+        **more,
+    )
+    return order, CompiledEngine(order).run(arrivals)
+
+
 @dataclass(frozen=True)
 class Queue:
     """A journey of one step that meets one station only. ``rate``: arrivals a second."""
@@ -35,19 +65,8 @@ class Queue:
 
     def run(self, seed: int, people: int) -> tuple[Order, at.World]:
         """One replication of about so many people."""
-        duration_s = people / self.rate
         journey = Journey((Step(self.step, patience=self.patience),), self.support)
-        arrivals = total_curve([Constant(self.rate, 0, duration_s)], duration_s).arrivals(seed)
-        order = Order(
-            journey=journey,
-            itinerary=journey.itinerary(),
-            model=self.model,
-            deployment=self.deployment,
-            seed=seed,
-            people=len(arrivals) + 1,
-            horizon_s=2 * duration_s + 1000,
-        )
-        return order, CompiledEngine(order).run(arrivals)
+        return asked(self, journey, seed, people)
 
     def interval(
         self, figure: Callable[[at.World], float], people: int, seeds: Sequence[int]

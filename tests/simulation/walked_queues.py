@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulation import layout as at
-from simulation.compiled import CompiledEngine
 from simulation.deployment import Deployment
 from simulation.service import ServiceModel, StepCost
-from simulation.world import Order
 from tests.simulation.formulas import Waits
-from tests.simulation.queues import FOREVER, Interval
-from workload.arrivals import Constant, total_curve
+from tests.simulation.queues import FOREVER, Interval, asked
 from workload.draws import MAIL, READ, UPSTREAM, draws, quantiles
 from workload.durations import Duration, constant
 from workload.journey import VERIFY_MAIL, Journey, Step
@@ -58,21 +55,9 @@ class Line:
 
     def walk(self, seed: int, people: int) -> Walked:
         """One replication of about so many people, who all get to their end."""
-        duration_s = people / self.rate
-        journey = Journey(self.steps)
-        arrivals = total_curve([Constant(self.rate, 0, duration_s)], duration_s).arrivals(seed)
-        order = Order(
-            journey=journey,
-            itinerary=journey.itinerary(),
-            model=self.model,
-            deployment=self.deployment,
-            seed=seed,
-            people=len(arrivals) + 1,
-            horizon_s=2 * duration_s + 10_000,
-            cell_s=duration_s,
-            trace=True,
+        _, world = asked(
+            self, Journey(self.steps), seed, people, 10_000, cell_s=people / self.rate, trace=True
         )
-        world = CompiledEngine(order).run(arrivals)
         used = int(world.cells[at.C_ROWS]) * at.ROW
         table = np.asarray(world.rows)[:used].reshape(-1, at.ROW)
         return Walked({name: table[:, place].copy() for place, name in enumerate(COLUMNS)}, seed)
