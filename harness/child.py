@@ -6,8 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from harness.errors import BadInput, HarnessError, RunInvalid
 from harness.placement import Cores
 from harness.tether import tethered
+from loadtests.target import open_directly
 
 READY_WITHIN_S = 20.0
 STOPPED_WITHIN_S = 3.0
@@ -46,7 +45,7 @@ class Child:
 
     def answers(self) -> bool:
         try:
-            with urllib.request.urlopen(self.ready, timeout=2) as response:  # noqa: S310 - our own
+            with open_directly(self.ready, timeout=2) as response:
                 return bool(response.status == 200)
         except (OSError, http.client.HTTPException):
             return False

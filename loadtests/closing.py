@@ -21,6 +21,7 @@ import gevent
 
 from loadtests.orders import Orders, draw_of, has_waves
 from loadtests.rundir import CLOSED, FAILED
+from loadtests.target import open_directly
 
 ROUTE: Final = "/waves/current/close"
 #: The service gives its draw ten minutes for each of two statements.
@@ -136,7 +137,7 @@ class Closing:
             method="POST",
         )
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310
+            with open_directly(request, timeout=ANSWER_S) as answer:
                 return answer.status, answer.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             return error.code, f"{self._url} answered {error.code}: {_detail(error.read())}"

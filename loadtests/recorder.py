@@ -15,7 +15,6 @@ import os
 import struct
 import sys
 import threading
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import time_ns
@@ -26,6 +25,7 @@ import numpy as np
 
 from loadtests.live import LivePage, serve
 from loadtests.speed_probe import Probe
+from loadtests.target import open_directly
 from workload.history import NAMES, HistoryWriter
 from workload.telemetry import TelemetryWriter, parse_exposition
 
@@ -132,7 +132,7 @@ class Recorder:
 def scrape(url: str) -> dict[str, float]:
     """Every series of a metrics page, and ``up``: 1, or alone and 0 when there was no page."""
     try:
-        with urllib.request.urlopen(url, timeout=SCRAPE_TIMEOUT_S) as answer:  # noqa: S310 - http URLs of the target's own /capacity
+        with open_directly(url, timeout=SCRAPE_TIMEOUT_S) as answer:
             page = answer.read().decode("utf-8", "replace")
         return {"up": 1.0, **parse_exposition(page)}
     except (OSError, ValueError) as error:

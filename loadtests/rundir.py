@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from loadtests.junit import is_measurable, junit
 from loadtests.orders import Orders
+from loadtests.target import open_directly
 from workload.errors import Fault, InputError, InvalidRunError, RecordError
 from workload.facts import MeasuredFacts
 from workload.history import History, read_history
@@ -220,7 +221,7 @@ def export_ledger(
     beside = run_dir / f".{name}"
     try:
         with (
-            urllib.request.urlopen(request, timeout=LEDGER_TIMEOUT_S) as answer,  # noqa: S310
+            open_directly(request, timeout=LEDGER_TIMEOUT_S) as answer,
             beside.open("wb") as file,
         ):
             shutil.copyfileobj(answer, file)

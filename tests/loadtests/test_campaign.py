@@ -22,7 +22,6 @@ from harness import CHECKOUT
 from loadtests.campaign import CampaignPlan, run_campaign
 from loadtests.joiner import join_campaign, wait_for_master
 from loadtests.rundir import CampaignResult
-from loadtests.target import check_ownership, wait_until_ready
 from tests.loadtests.drive import on_schedule, visits
 from tests.loadtests.peers import Script, Server, Site
 from workload.coming import coming
@@ -362,13 +361,6 @@ def test_a_thousand_arrivals_a_second_keep_their_instants(site: Site, tmp_path: 
         assert late > 0.009 or "of its core" in result.manifest.reasons[0]
 
 
-def test_a_target_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """With its URL, before anything is written."""
-    with pytest.raises(InvalidRunError, match=r"http://127\.0\.0\.1:1/readyz was not healthy"):
-        wait_until_ready("http://127.0.0.1:1", {}, within_s=0.3)
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.slow
 def test_an_unreachable_target_ends_a_campaign_after_some_seconds(tmp_path: Path) -> None:
     """Not at the first refusal, because a service may be starting."""
@@ -378,18 +370,6 @@ def test_an_unreachable_target_ends_a_campaign_after_some_seconds(tmp_path: Path
         run_campaign(campaign)
     assert 9 < time.monotonic() - began < 20
     assert not (tmp_path / "run").exists()
-
-
-def test_a_target_that_is_not_this_machine_must_be_owned() -> None:
-    """By saying its name again; loopback needs no word."""
-    check_ownership("http://127.0.0.1:8000", "")
-    check_ownership("http://localhost:8000", "")
-    check_ownership("http://203.0.113.7", "http://203.0.113.7")
-    for other in ("", "http://203.0.113.8"):
-        with pytest.raises(InputError, match="--yes-i-own http://203"):
-            check_ownership("http://203.0.113.7", other)
-    with pytest.raises(InputError, match="write http://HOST:PORT"):
-        check_ownership("127.0.0.1:8000", "")
 
 
 def test_a_campaign_without_a_mailbox_does_not_begin(site: Site, tmp_path: Path) -> None:

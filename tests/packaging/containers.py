@@ -13,6 +13,7 @@ from typing import Any
 from harness import CHECKOUT
 
 FILE = CHECKOUT / "docker-compose.yml"
+DOCKERFILE = CHECKOUT / "Dockerfile"
 PROFILES = ((), ("observe",), ("load",), ("observe", "load"))
 #: What images of others listen on, by their own documentation.
 FOREIGN_PORTS = {"database": {5432}, "prometheus": {9090}, "grafana": {3000}}
@@ -42,6 +43,25 @@ def services(profiles: tuple[str, ...] = ("observe", "load")) -> dict[str, Servi
     assert answer.returncode == 0, answer.stderr
     found: dict[str, Service] = json.loads(answer.stdout)["services"]
     return found
+
+
+def instructions() -> list[tuple[str, str]]:
+    """(instruction, what follows) of the image, continued lines joined, comments left out."""
+    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE)
+    lines = text.replace("\\\n", " ").splitlines()
+    found = [line.split(maxsplit=1) for line in lines if line.strip()]
+    return [(word, " ".join(rest.split())) for word, rest in found]
+
+
+def copied() -> list[str]:
+    """What the image takes from the checkout."""
+    return [rest.split()[0] for word, rest in instructions() if word == "COPY"]
+
+
+def image_environment() -> dict[str, str]:
+    """The variables that every process of the image has."""
+    given = [part for word, rest in instructions() if word == "ENV" for part in rest.split()]
+    return dict(part.split("=", 1) for part in given)
 
 
 def environment(service: Service) -> dict[str, str]:

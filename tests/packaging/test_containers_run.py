@@ -1,11 +1,13 @@
 """What docker-compose.yml says, run without an engine: its commands, variables and health checks.
 
-Every process starts exactly as its container would, with names and ports moved to free ones of
-this machine. What stays untried is what only an engine does: images, networks, volumes.
+Every process starts exactly as its container would, among the files that the image has and in its
+environment, with names and ports moved to free ones of this machine, and with a proxy that an
+engine may tell of. What stays untried is what only an engine does: images, networks, volumes.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -21,12 +23,20 @@ from harness import CHECKOUT
 from harness.database import fresh_database
 from harness.ports import claim_all
 from tests.loadtests.drive import on_schedule
-from tests.packaging.containers import Service, environment, listens_on, services
+from tests.packaging.containers import (
+    Service,
+    copied,
+    environment,
+    image_environment,
+    listens_on,
+    services,
+)
 from workload.manifest import read_manifest
 
 pytestmark = pytest.mark.slow
 
 READY_S = 60.0
+DEAD_PROXY = "http://127.0.0.1:1"
 ORDER = ("registry", "mailbox", "photos", "service", "worker")
 
 
@@ -37,12 +47,15 @@ class Here:
     names: frozenset[str]
     ports: Mapping[int, int]
     database: str
+    image: Path
 
     @classmethod
-    def of(cls, found: Mapping[str, Service], database: str) -> "Here":
+    def of(cls, found: Mapping[str, Service], database: str, image: Path) -> "Here":
         used = {port for name, service in found.items() for port in listens_on(name, service)}
         free = claim_all({**{str(port): 0 for port in used}, "5557": 0})
-        return cls(frozenset(found), {int(port): new for port, new in free.items()}, database)
+        return cls(
+            frozenset(found), {int(port): new for port, new in free.items()}, database, image
+        )
 
     def moved(self, text: str) -> str:
         """A value or a part of a command, with every address in it moved."""
@@ -64,7 +77,8 @@ class Here:
                 moved[name] = str(self.ports[int(value)])
             else:
                 moved[name] = self.moved(value)
-        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **moved}
+        given = {**image_environment(), "PYTHONPATH": str(self.image), "http_proxy": DEAD_PROXY}
+        return {"PATH": os.environ["PATH"], **given, **moved}
 
     def command(self, parts: list[str]) -> list[str]:
         programs = {"python": sys.executable, "locust": str(Path(sys.executable).parent / "locust")}
@@ -79,7 +93,7 @@ def container(
     command = [*here.command(service["command"]), *more]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=CHECKOUT, env=here.variables(service), stdout=output, stderr=output
+            command, cwd=here.image, env=here.variables(service), stdout=output, stderr=output
         )
     try:
         yield process
@@ -96,7 +110,8 @@ def wait_until_healthy(here: Here, service: Service, log: Path) -> None:
     """Run the health check until it is content."""
     check = here.command(service["healthcheck"]["test"][1:])
     deadline = time.monotonic() + READY_S
-    while subprocess.run(check, capture_output=True, check=False).returncode != 0:
+    given = here.variables(service)
+    while subprocess.run(check, env=given, capture_output=True, check=False).returncode != 0:
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
 
@@ -109,12 +124,22 @@ class Ended:
     codes: Mapping[str, int | None]
 
 
+def files_of_the_image(folder: Path) -> Path:
+    """What the Dockerfile copies, and nothing else of the checkout."""
+    folder.mkdir()
+    for name in copied():
+        take = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copyfile
+        take(CHECKOUT / name, folder / name)
+    return folder
+
+
 def campaign(server: str, folder: Path) -> Ended:
     """All of them on a database of their own, until the master has ended; logs in the folder."""
     found = services()
     processes = {}
+    image = files_of_the_image(folder / "image")
     with fresh_database(server) as database, ExitStack() as running:
-        here = Here.of(found, database)
+        here = Here.of(found, database, image)
         for name in ORDER:
             log = folder / f"{name}.log"
             processes[name] = running.enter_context(container(here, found[name], log))

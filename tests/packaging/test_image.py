@@ -8,22 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from harness import CHECKOUT
-from tests.packaging.containers import module, services
-
-DOCKERFILE = CHECKOUT / "Dockerfile"
-
-
-def instructions() -> list[tuple[str, str]]:
-    """(instruction, what follows), continued lines joined, comments left out."""
-    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE)
-    lines = text.replace("\\\n", " ").splitlines()
-    found = [line.split(maxsplit=1) for line in lines if line.strip()]
-    return [(word, " ".join(rest.split())) for word, rest in found]
-
-
-def copied() -> list[str]:
-    """What is taken from the checkout."""
-    return [rest.split()[0] for word, rest in instructions() if word == "COPY"]
+from tests.packaging.containers import DOCKERFILE, copied, instructions, module, services
 
 
 def hadolint(path: Path) -> subprocess.CompletedProcess[str]:
@@ -64,7 +49,7 @@ def test_it_is_nobodys_root() -> None:
     words = [word for word, _ in instructions()]
     user = dict(instructions())["USER"]
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
-    assert words[words.index("USER") + 1 :] == ["CMD"]
+    assert words[words.index("USER") + 1 :] == ["ENV", "CMD"]
 
 
 def test_whatever_a_container_runs_is_in_the_image() -> None:
