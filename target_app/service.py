@@ -34,6 +34,7 @@ log = logging.getLogger("surge.service")
 
 STOP_S = 1.8  # then kill
 RESPAWN_S = 0.2
+AGAIN_S = 1.0  # after a start that the system refused
 
 
 class Supervisor:
@@ -55,7 +56,12 @@ class Supervisor:
     async def keep(self, slot: int) -> None:
         """Run the worker of a slot, again and again until the service stops."""
         while not self.stopping.is_set():
-            process = await self._spawn(slot)
+            try:
+                process = await self._spawn(slot)
+            except OSError as problem:
+                log.error("worker %d can't be started (%s); trying again", slot, problem.strerror)  # noqa: TRY400 - one line
+                await asyncio.sleep(AGAIN_S)
+                continue
             self.running[slot] = process
             status = await process.wait()
             del self.running[slot]

@@ -13,6 +13,7 @@ from harness.postgres import database
 def pytest_configure() -> None:
     """Let Ctrl-C be heard: a shell's background job, as CI may be, hands on an ignored SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["no_proxy"] = "*"  # tests ask this machine only, whatever proxy it has
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Before the first visitor: the service is asked directly, and must be there and one's own."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -28,6 +29,15 @@ def test_a_proxy_of_the_environment_is_not_asked(site: Site) -> None:
         command = [sys.executable, "-c", program, asked]
         answer = subprocess.run(command, env=environment, capture_output=True, check=True)
         assert answer.stdout == b"200\n"
+
+
+def test_no_room_asks_by_urllib_in_another_way() -> None:
+    """What is at hand, `urlopen` and others, reads the environment."""
+    rooms = ("harness", "loadtests", "simulation", "target_app", "workload")
+    files = [path for room in rooms for path in (CHECKOUT / room).rglob("*.py")]
+    shortcut = re.compile(r"\burlopen\(|^\s*(?:import|from) (?:httpx|requests)\b", re.MULTILINE)
+    assert len(files) > 100
+    assert [path for path in files if shortcut.search(path.read_text())] == []
 
 
 def test_a_target_that_is_not_this_machine_must_be_owned() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Timer
 from typing import Any
 
 import httpx
@@ -247,6 +251,26 @@ def test_a_bad_setting_ends_with_one_line_and_exit_2() -> None:
         assert words.count("\n") == 1
         assert "DATABASE_URL: missing" in words
         assert "SURGE_LANES='none'" in words
+
+
+def test_a_worker_that_can_not_be_started_is_told() -> None:
+    """And tried again: a machine may be out of processes for a while."""
+    port, metrics = free_ports(2)
+    variables = {"DATABASE_URL": "postgresql://h/d", "SURGE_SECRET": SECRET,
+                 "SURGE_PORT": str(port), "SURGE_METRICS_PORT": str(metrics)}  # fmt: skip
+    program = "import sys; from target_app.service import main; sys.executable = '/gone'; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=os.environ | variables, stderr=subprocess.PIPE
+    ) as process:
+        too_late = Timer(10, process.kill)
+        too_late.start()
+        assert process.stderr is not None
+        words = process.stderr.readline()
+        process.terminate()
+        code = process.wait()
+        too_late.cancel()
+    assert b"worker 0 can't be started (No such file or directory); trying again" in words
+    assert code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
