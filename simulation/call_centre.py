@@ -1,7 +1,8 @@
 """The call centre: whose step failed may call; agents answer in turn; callers hang up (Erlang-A).
 
 A call that has to wait keeps its place until its caller's patience has run out, answered or not, so
-that the event that ends the patience always finds it. The visit stays open while its visitor is on
+that the event that ends the patience always finds it. Patience that outlasts the record is no event
+at all, and its caller's place is free with the answer. The visit stays open while its visitor is on
 the phone.
 """
 
@@ -11,12 +12,11 @@ from simulation import layout as at
 from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, follow, stand_in_line
 from simulation.places import drop_job, take_job_of
-from workload.draws import SUPPORT, TALK, draw, quantile
+from workload.draws import SUPPORT, TALK, drawn
 
 
 def ring_up(w: World, now: int, visit: int) -> None:
     """A visitor calls: an agent answers, or there is a line."""
-    who, seed = w.visits[visit + at.V_WHO], w.cells[at.C_SEED]
     step, number = w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER]
     w.marks[visit + at.M_STATE] = at.ON_PHONE
     job = take_job_of(w, at.CALLING, visit, step)
@@ -28,30 +28,41 @@ def ring_up(w: World, now: int, visit: int) -> None:
         talk_starts(w, now, job)
         drop_job(w, job)
         return
-    chance = draw(seed, who, step, number, SUPPORT)
-    patience = quantile(w.tables, w.cells[at.C_CALL_PATIENCE], chance)
-    post(w, now + patience, code_of(at.PATIENCE_OVER, who, step, number), job)
+    hangs_up(w, now, job)
     stand_in_line(w, w.cells, at.C_CALL_HEAD, at.C_CALL_TAIL, job)
     count_wait(w, at.CALL_CENTRE)
     follow(w, now, at.CALLS, at.CAME)
     answer_calls(w, now)
 
 
+def hangs_up(w: World, now: int, job: int) -> None:
+    """How long a caller waits, who has begun to: until the end of the record, or of patience."""
+    who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
+    table, horizon = w.cells[at.C_CALL_PATIENCE], w.cells[at.C_HORIZON]
+    when = now + w.tables[table]  # at the least
+    if when < horizon:
+        when = now + drawn(w.tables, table, w.cells[at.C_SEED], who, step, number, SUPPORT)
+    if when < horizon:
+        post(w, when, code_of(at.PATIENCE_OVER, who, step, number), job)
+    else:
+        w.jobs[job + at.J_PHASE] = at.PATIENT
+
+
 def answer_calls(w: World, now: int) -> None:
     """While an agent is free and somebody waits: talk. Who hung up is passed over."""
     while w.cells[at.C_AGENTS_FREE] > 0 and w.cells[at.C_CALL_HEAD] != at.NONE:
         job = first_in_line(w, w.cells, at.C_CALL_HEAD)
-        if w.jobs[job + at.J_PHASE] == at.HUNG_UP:
-            drop_job(w, job)
-        else:
+        phase = w.jobs[job + at.J_PHASE]
+        if phase != at.HUNG_UP:
             talk_starts(w, now, job)
+        if phase != at.CALLING:
+            drop_job(w, job)
 
 
 def talk_starts(w: World, now: int, job: int) -> None:
     """An agent answers a call; when they have talked, the visitor hears."""
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
-    chance = draw(w.cells[at.C_SEED], who, step, number, TALK)
-    talk = quantile(w.tables, w.cells[at.C_CALL_TABLE], chance)
+    talk = drawn(w.tables, w.cells[at.C_CALL_TABLE], w.cells[at.C_SEED], who, step, number, TALK)
     w.cells[at.C_AGENTS_FREE] -= 1
     w.jobs[job + at.J_PHASE] = at.TALKING
     count_service(w, at.CALL_CENTRE, now, now - w.jobs[job + at.J_SINCE], talk)

@@ -85,7 +85,8 @@ def _to_int(word):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG0
 def _compile_as_it_stands() -> None:
     """Make every function of the shared modules callable from compiled code, unchanged."""
     shared: set[Callable[..., Any]] = {
-        workload.draws.mix, workload.draws.draw, workload.draws.quantile, advance, begin,
+        workload.draws.mix, workload.draws.draw, workload.draws.quantile,
+        workload.draws.drawn, advance, begin,
         failure, mail_needed, pause_begins, workload.visit.poll_pause, workload.visit.backoff,
     }  # fmt: skip
     for module in SHARED:

@@ -231,6 +231,7 @@ ASKED: Final = 8  # a request that has heard the registry
 CALLING: Final = 9
 TALKING: Final = 10
 HUNG_UP: Final = 11
+PATIENT: Final = 19  # a caller whose patience outlasts the record
 ON_CHECK: Final = 12  # the worker process, busy with a call to the registry
 DECIDED_ON: Final = 13  # … with its answer
 HEARING_BATCH: Final = 14  # … with the database's word that a batch is written

@@ -11,7 +11,7 @@ from typing import Final
 from simulation import layout as at
 from simulation.layout import World
 from simulation.lines import count_service, first_in_line
-from workload.draws import AFTER, BEFORE, QUERY, draw, quantile
+from workload.draws import AFTER, BEFORE, QUERY, drawn
 
 OVERLOADED: Final = 3  # as in workload.visit.Outcome
 #: ns for which a process of the database works at a stretch, on a core that it shares: it sleeps
@@ -69,7 +69,7 @@ def drawn_demand(w: World, job: int, column: int, purpose: int) -> int:
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
     number = number | (w.jobs[job + at.J_STAGE] << at.STEP_SHIFT)
     table = w.routes[step * at.ROUTE + column]
-    return quantile(w.tables, table, draw(w.cells[at.C_SEED], who, step, number, purpose))
+    return drawn(w.tables, table, w.cells[at.C_SEED], who, step, number, purpose)
 
 
 def let_in(w: World, loop: int, job: int) -> int:

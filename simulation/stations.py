@@ -13,7 +13,7 @@ from simulation.layout import World, code_of, post
 from simulation.lines import count_service, count_wait, first_in_line, stand_in_line
 from simulation.places import drop_job, take_job
 from simulation.slices import asked
-from workload.draws import COMMIT, READ, draw, quantile
+from workload.draws import COMMIT, READ, drawn
 
 # ---- write batcher -------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ def database_done(w: World, done: int, job: int) -> None:
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
     seed = w.cells[at.C_SEED]
     if what == at.IN_QUERY:
-        beside = quantile(w.tables, w.cells[at.C_READ_TABLE], draw(seed, who, step, number, READ))
+        beside = drawn(w.tables, w.cells[at.C_READ_TABLE], seed, who, step, number, READ)
         w.stations[at.CONNECTION_POOL * at.STATION + at.S_BUSY] += (
             done + beside - w.jobs[job + at.J_SINCE]
         )
@@ -117,7 +117,7 @@ def database_done(w: World, done: int, job: int) -> None:
         return
     address = w.cells[at.C_FLUSHES]
     w.cells[at.C_FLUSHES] = address + 1
-    commit = quantile(w.tables, w.cells[at.C_COMMIT_TABLE], draw(seed, address, 0, 0, COMMIT))
+    commit = drawn(w.tables, w.cells[at.C_COMMIT_TABLE], seed, address, 0, 0, COMMIT)
     kind = at.FLUSH_DONE if what == at.IN_FLUSH else at.BATCH_DONE
     post(w, done + commit, code_of(kind, address, 0, 0), job)
 

@@ -96,6 +96,22 @@ def quantile(table: Sequence[int], base: int, chance: int) -> int:
     return low + (((table[at + 1] - low) * ((chance >> FRACTION_SHIFT) & FRACTION_MASK)) >> 16)
 
 
+def drawn(
+    table: Sequence[int],
+    base: int,
+    seed: int,
+    visitor: int,
+    step: int,
+    number: int,
+    purpose: int,
+) -> int:
+    """`quantile` of the draw at an address; a table of one value needs no draw."""
+    least = table[base]
+    if least == table[base + KNOTS - 1]:
+        return least
+    return quantile(table, base, draw(seed, visitor, step, number, purpose))
+
+
 def threshold(probability: float) -> int:
     """The integer below which a draw falls with this probability."""
     return round(probability * ONE)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from workload.draws import BACKOFF, DROP_OUT, KNOTS, PAUSE, SUPPORT, draw, quantile
+from workload.draws import BACKOFF, DROP_OUT, KNOTS, PAUSE, SUPPORT, draw, drawn
 from workload.journey import (
     ATTEMPTS,
     BACKOFF_CAP,
@@ -89,7 +89,7 @@ class Attempt:
 
 def begin(pauses: Sequence[int], seed: int, visitor: int) -> int:
     """Nanoseconds between arrival and the first attempt."""
-    return quantile(pauses, 0, draw(seed, visitor, 0, 0, PAUSE))
+    return drawn(pauses, 0, seed, visitor, 0, 0, PAUSE)
 
 
 def advance(  # noqa: PLR0913, PLR0917 - flat integers, as every engine has them
@@ -116,13 +116,13 @@ def advance(  # noqa: PLR0913, PLR0917 - flat integers, as every engine has them
             return step, number, 0, FINISHED
         if draw(seed, visitor, after, 0, DROP_OUT) < plan[after * WIDTH + DROP]:
             return step, number, 0, DROPPED_OUT
-        pause = quantile(pauses, after * KNOTS, draw(seed, visitor, after, 0, PAUSE))
+        pause = drawn(pauses, after * KNOTS, seed, visitor, after, 0, PAUSE)
         return after, 1, pause, GOES_ON
     call = plan[row + CALLS]
     if fate != GOES_ON and call > 0:
         if draw(seed, visitor, call, 0, SUPPORT) < plan[call * WIDTH + DROP]:
             return step, number, 0, fate
-        pause = quantile(pauses, call * KNOTS, draw(seed, visitor, call, 0, PAUSE))
+        pause = drawn(pauses, call * KNOTS, seed, visitor, call, 0, PAUSE)
         return call, 1, pause, GOES_ON
     if fate != GOES_ON and (outcome == ACCEPTED or failure(plan, step, number, outcome) != GOES_ON):
         return step, number, 0, fate

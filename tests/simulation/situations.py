@@ -310,6 +310,9 @@ SITUATIONS: Final = (
               walk=calling(journey(HASTY), 0.7, lognormal(1, 3), replace(PATIENT, attempts=2)),
               deployment=Deployment(speed=8, agents=4, call_length=exponential(0.5),
                                     call_patience=exponential(3))),
+    Situation("callers of whom some outlast the record", rate=1_500, horizon_s=20,
+              walk=calling(journey(HASTY), 0.7), deployment=Deployment(speed=8, agents=4,
+                                    call_length=exponential(0.5), call_patience=exponential(9))),
     Situation("a call centre by shifts", walk=calling(journey(HASTY), 0.9), rate=1_500,
               clock_h=23.5, clock_speed=36_000,  # a day of 2.4 s
               deployment=Deployment(speed=8, agents=9, agent_shifts=((0, 2), (8, 9), (20, 0)),

@@ -16,6 +16,7 @@ from tests.simulation.situations import (
     LIVELY,
     Situation,
     calling,
+    differences,
     history_of,
     journey,
     whole_journey,
@@ -143,6 +144,21 @@ def test_callers_hang_up_as_often_as_erlang_a_says(agents: int, patience_s: floa
     found = queue.interval(share, 60_000, range(1, 21))
     assert found.half <= 0.03 * abandoned
     assert found.holds(abandoned), f"{found.error(abandoned):+.2%} of {abandoned:.4f}"
+
+
+def test_patience_that_outlasts_the_record_is_as_patience_that_outlasts_every_wait() -> None:
+    """Nobody hangs up either way, and all have the same fate; only no event ends the patience."""
+    timed, endless = (callers(9, 8.0, 1.0), callers(9, 8.0, 1.0))
+    timed, endless = (
+        replace(queue, deployment=replace(queue.deployment, call_patience=constant(patience_s)))
+        for queue, patience_s in ((timed, 1500.0), (endless, 1e6))
+    )
+    (_, one), (_, other) = timed.run(5, 1000), endless.run(5, 1000)
+    assert figure(one, at.CALL_CENTRE, at.S_LEFT) == 0
+    assert figure(one, at.CALL_CENTRE, at.S_PEAK) > 10
+    assert differences(one, other) == ["cells"]
+    assert one.cells[at.C_EVENTS] > other.cells[at.C_EVENTS] > 2000
+    assert other.cells[at.C_ROOM_JOBS] == len(other.jobs) // at.JOB
 
 
 def test_only_those_who_failed_call() -> None:

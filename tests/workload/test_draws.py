@@ -17,6 +17,7 @@ from workload.draws import (
     ONE,
     PAUSE,
     draw,
+    drawn,
     draws,
     mix,
     mix_array,
@@ -27,6 +28,7 @@ from workload.draws import (
     threshold,
     uniform,
 )
+from workload.durations import exponential
 
 words = st.integers(0, MASK)
 seeds = st.integers(0, 2**63 - 1)
@@ -134,6 +136,17 @@ def test_quantiles_interpolate_the_same_in_python_and_numpy(
     for chance, value in zip(at, found, strict=True):
         cell = chance >> (BITS - 10)
         assert table[cell] <= value <= table[cell + 1]
+
+
+def test_what_is_drawn_is_the_quantile_of_the_draw_and_what_never_differs_needs_none() -> None:
+    """From tables that vary, from one that only ends higher, and from a constant one."""
+    varied = exponential(1.0).table().tolist()
+    ends_higher = [7] * (KNOTS - 1) + [1 << 40]
+    tables = varied + ends_higher + [7] * KNOTS
+    for base in (0, KNOTS, 2 * KNOTS):
+        for visitor in range(2000):
+            expected = quantile(tables, base, draw(3, visitor, 1, 2, 5))
+            assert drawn(tables, base, 3, visitor, 1, 2, 5) == expected
 
 
 def test_a_quantile_is_linear_between_its_knots() -> None:
