@@ -14,7 +14,7 @@ from simulation.bounds import bounds_of
 from simulation.projection import Projection
 from simulation.trust import trust_of
 from workload.objective import Verdict
-from workload.scenario_parts import COUNTS
+from workload.scenario_parts import COUNTS, Reading
 
 DAY_H = 24.0
 
@@ -105,12 +105,19 @@ def show_checkpoints(asked: Asked, found: dict[str, Any]) -> None:
     if bent:
         caption = "This run is bent (window, thin, speed …): nothing published compares with it."
     elif reading:
-        caption = (
-            f"In brackets: published, by the reading `{reading.name}` ({reading.why}). Published "
-            "ratios are inputs of this scenario (its drop-outs): meeting them is no agreement."
-        )
+        caption = in_brackets(reading, present)
     rows = (_checkpoint_row(row, present, bent=bent) for row in found["checkpoints"])
     show("Checkpoints", columns, rows, caption)
+
+
+def in_brackets(reading: Reading, present: Sequence[str]) -> str:
+    """What the published counts are, and which of them were put in or fitted."""
+    told = (
+        f"In brackets: published, by the reading `{reading.name}` ({reading.why}). Published "
+        "ratios are inputs of this scenario (its drop-outs): meeting them is no agreement."
+    )
+    fitted = ", ".join(name.replace("_", " ") for name in present if name in reading.fitted)
+    return f"{told} Nor is meeting what was *fitted*: {fitted}." if fitted else told
 
 
 def _checkpoint_row(row: dict[str, Any], names: Sequence[str], *, bent: bool) -> list[str]:

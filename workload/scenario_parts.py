@@ -36,6 +36,7 @@ WALKED: Final = STEPS[:-1]
 SHAPES: Final = ("constant", "ramp", "burst", "daily")
 COUNTS: Final = ("registered", "email_verified", "identity_verified", "joined")
 QUEUES: Final = ("identity", "mail")
+NO_COUNTS: Final[tuple[str, ...]] = ()
 #: What a reading may say by step.
 BY_STEP: Final = ("drop_out", "pause")
 V = TypeVar("V")
@@ -49,7 +50,8 @@ PAUSE: Final = number(0, LONGEST_BACKOFF_S)
 @dataclass(frozen=True)
 class Reading:
     """One way to read the published figures: drop-outs and pauses by step, where they differ from
-    the journey's own (inputs), and the snapshots it implies.
+    the journey's own (inputs), and the snapshots it implies. ``fitted``: the counts that something
+    of the scenario was solved to meet.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Reading:
     drop_out: Mapping[str, float]
     published: tuple[Mapping[str, float], ...]
     pause: Mapping[str, Duration] = field(default_factory=dict)
+    fitted: tuple[str, ...] = ()
 
     def among(self, steps: Collection[str]) -> Reading:
         """The same reading of a journey of only these steps."""
@@ -307,9 +310,16 @@ def read_readings(reader: Reader, steps: Sequence[str]) -> dict[str, Reading]:
         drop_out = _drop_outs(child.child("drop_out"), steps)
         pause = _pauses(child.child("pause"), steps)
         published = tuple(_snapshot(one) for one in child.children("published"))
+        fitted = child.take("fitted", _counts, NO_COUNTS, written=[]) or ()
         child.done()
-        found[name] = Reading(name, why, drop_out, published, pause)
+        found[name] = Reading(name, why, drop_out, published, pause, fitted)
     return found
+
+
+def _counts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not set(map(str, value)) <= set(COUNTS):
+        raise ValueError(f"write a list of {', '.join(COUNTS)}")
+    return tuple(value)
 
 
 def _drop_outs(reader: Reader, steps: Sequence[str]) -> dict[str, float]:

@@ -48,6 +48,14 @@ def is_bent(raw: Mapping[str, Any], scenario: Scenario | None) -> bool:
     return bent != Bending((0.0, whole))
 
 
+#: The step whose drop-out a count rests on.
+LEAVING_BEFORE: Final = {
+    "email_verified": "verify_email",
+    "identity_verified": "submit_identity",
+    "joined": "join_wave",
+}
+
+
 @dataclass(frozen=True)
 class CheckpointRow:
     """One published column at one hour. ``role``: whether it is an input or was predicted."""
@@ -107,13 +115,15 @@ def checkpoints(raw: Mapping[str, Any], scenario: Scenario | None) -> list[Check
 
 
 def _role(column: str, scenario: Scenario | None, raw: Mapping[str, Any]) -> str:
-    """Demand and drop-outs are put in; what is left is what the stations made of them."""
+    """Demand, drop-outs and limits are put in, some pauses are fitted; the rest is predicted."""
     if column == "registered":
         return "input: the demand"
-    before = {"email_verified": "verify_email", "identity_verified": "submit_identity"}
     reading = scenario.readings.get(str(raw["scenario"].get("reading", ""))) if scenario else None
-    ratio = reading.drop_out.get(before.get(column, "")) if reading else None
-    return f"drop-out of {share(ratio)} is an input" if ratio else "predicted"
+    if reading and column in reading.fitted:
+        return "fitted: a pause before it was solved to meet it"
+    ratio = reading.drop_out.get(LEAVING_BEFORE.get(column, "")) if reading else None
+    limit = " and the registry's rate are inputs" if column == "identity_verified" else ""
+    return f"drop-out of {share(ratio)}{limit or ' is an input'}" if ratio else "predicted"
 
 
 def steps(raw: Mapping[str, Any]) -> list[StepRow]:

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.projection_tables import in_brackets
+from harness.report.projected import checkpoints
+from harness.report.units import share
 from tests.harness.report_runs import Words, words_of, write_demo, write_projection, write_run
 from workload.manifest import write_json
+from workload.scenario import COUNTS, load_scenario
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,31 @@ def test_figures_of_one_outcome_are_shown(words: Words) -> None:
         assert figure in found
     assert "input: the demand" in found
     assert "they are inputs, and that they come out again shows no agreement" in found
+
+
+@pytest.mark.parametrize(
+    ("reading", "identity", "joined"),
+    [
+        ("two_snapshots", 0.10, "fitted: a pause before it was solved to meet it"),
+        ("counts", 0.30342, f"drop-out of {share(0.38214)} is an input"),
+    ],
+)
+def test_each_count_says_whether_it_was_put_in_or_fitted(
+    reading: str, identity: float, joined: str
+) -> None:
+    """None of those of 2020 is called predicted, in the report and on the command line."""
+    scenario = load_scenario("prakerja-2020", reading)
+    point = dict.fromkeys(COUNTS, 1.0) | {"hours": 21, "published": {}}
+    raw = {"collapse": {"count": 0}, "replications": 1, "checkpoints": [point]}
+    raw["scenario"] = {"name": scenario.name, "reading": reading}
+    roles = {row.column: row.role for row in checkpoints(raw, scenario)}
+    assert roles["registered"] == "input: the demand"
+    assert roles["identity_verified"] == (
+        f"drop-out of {share(identity)} and the registry's rate are inputs"
+    )
+    assert roles["joined"] == joined
+    told = in_brackets(scenario.readings[reading], COUNTS)
+    assert ("what was *fitted*: joined." in told) == joined.startswith("fitted")
 
 
 def test_an_uncalibrated_step_is_marked(words: Words) -> None:

@@ -116,6 +116,8 @@ def test_three_faults_are_listed_at_once_with_key_value_and_remedy(tmp_path: Pat
         ("readings.mild.drop_out", {"join_wave": 1}, "readings.mild.drop_out.join_wave", "known"),
         ("readings.mild.drop_out", {"open_site": 1}, "readings.mild.drop_out.open_site", "known"),
         ("readings.mild.published", [{"hour": 1}], "readings.mild.published[0].hours", "missing"),
+        ("readings.mild.fitted", ["left"], "readings.mild.fitted", "write a list of registered"),
+        ("readings.mild.fitted", "joined", "readings.mild.fitted", "write a list of registered"),
         ("journey", "mine", "journey", "write one of reference, own"),
     ],
 )  # fmt: skip
@@ -275,6 +277,7 @@ def test_the_fingerprint_changes_with_what_shapes_a_visit(path: str, value: obje
         ("objectives", []),
         ("checkpoints_h", [1]),
         ("readings.mild.why", "other words"),
+        ("readings.mild.fitted", ["joined"]),
         ("readings.harsh.drop_out.register", 0.9),
         ("patience.timeout_s", 10),
         ("steps.0.polls", 0),

@@ -50,6 +50,7 @@ support = { share = 0.1, pause = 1, patience = { attempts = 1 } }
 why = "w"
 drop_out = { register = 0.1 }
 pause = { register = 2 }
+fitted = ["joined"]
 published = [{ hours = 1, registered = 1, email_verified = 1, identity_verified = 1, joined = 1 }]
 """)
 # The same, by each policy of the opening: a group of one has no use for another's keys.
@@ -220,6 +221,7 @@ def test_the_schemas_defaults_are_what_the_reader_fills_in() -> None:
         (("draw", "seats"), 0),
         (("draw", "quota"), 5),
         (("readings", "r", "published"), [{"hour": 1}]),
+        (("readings", "r", "fitted"), ["left"]),
     ],
 )
 def test_the_schema_refuses_what_the_reader_refuses(path: tuple[Any, ...], value: object) -> None:
