@@ -125,12 +125,13 @@ def read_evidence(directory: Path) -> Evidence:
             f"{directory}: it holds no {LEDGER} ({why}): nothing to audit against"
         )
     scenario = load_scenario(directory / "scenario.toml", manifest.reading or None)
+    early, scraped = manifest.status != "complete", (directory / FILE_NAME).is_file()
     return Evidence(
         manifest,
         scenario.people,
-        by_what_was_done(read_history(directory, cut_short_is_fine=manifest.status != "complete")),
+        by_what_was_done(read_history(directory, cut_short_is_fine=early)),
         read_ledger(directory / LEDGER),
-        read_telemetry(directory) if (directory / FILE_NAME).is_file() else None,
+        read_telemetry(directory, cut_short_is_fine=early) if scraped else None,
         read_calls(directory / CALLS),
     )
 

@@ -122,7 +122,7 @@ def finish(
         manifest = _invalid(manifest, [f"a law is broken: {finding}" for finding in laws])
     scenario = orders.load()
     summary = summarize(history, max(manifest.lasted_s, 1e-9), scenario.checkpoints_h)
-    facts = MeasuredFacts(summary, _telemetry(run_dir))
+    facts = MeasuredFacts(summary, _telemetry(run_dir, manifest))
     judged = (judge(objective, facts) for objective in scenario.objectives)
     verdicts = tuple(unless_cut(one, cut_of(manifest), len(history)) for one in judged)
     manifest.write(run_dir)
@@ -208,8 +208,10 @@ def _rows(run_dir: Path, manifest: Manifest) -> History:
         raise InvalidRunError(f"{why}\n{error}" if why else str(error)) from error
 
 
-def _telemetry(run_dir: Path) -> Telemetry | None:
-    return read_telemetry(run_dir) if (run_dir / FILE_NAME).exists() else None
+def _telemetry(run_dir: Path, manifest: Manifest) -> Telemetry | None:
+    if not (run_dir / FILE_NAME).exists():
+        return None
+    return read_telemetry(run_dir, cut_short_is_fine=manifest.status != "complete")
 
 
 def export_ledger(

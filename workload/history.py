@@ -219,7 +219,7 @@ def _read_stream(path: Path, *, cut_short_is_fine: bool) -> History:
                 str(path), [Fault("schema", found, f"this version reads {SCHEMA_NAME}")]
             )
         batches.extend(reader)
-        ended = _ends_whole(path)
+        ended = ends_whole(path)
     except (pa.ArrowInvalid, OSError) as error:
         if not batches and not (cut_short_is_fine and _may_be_cut_short(path)):
             remedy = "not a whole history: the file was cut short or is of another kind"
@@ -239,7 +239,7 @@ def _read_stream(path: Path, *, cut_short_is_fine: bool) -> History:
     return History(steps, {name: column.astype(np.int64) for name, column in columns.items()})
 
 
-def _ends_whole(path: Path) -> bool:
+def ends_whole(path: Path) -> bool:
     """An Arrow stream ends with a continuation mark and a length of zero."""
     with path.open("rb") as file:
         file.seek(-8, 2)

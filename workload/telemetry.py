@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from workload.errors import Fault, RecordError
+from workload.history import ends_whole
 
 SCHEMA_NAME: Final = "surge/telemetry/1"
 FILE_NAME: Final = "telemetry.arrows"
@@ -177,10 +178,10 @@ def bucket_quantile(buckets: Iterable[tuple[float, float]], p: float) -> float:
     return next(bound for bound, count in held if count >= rank and count > 0)
 
 
-def read_telemetry(directory: Path) -> Telemetry:
-    """The telemetry of a run directory; RecordError when missing or of another schema.
+def read_telemetry(directory: Path, *, cut_short_is_fine: bool = False) -> Telemetry:
+    """The telemetry of a run directory; RecordError when missing, of another schema or cut short.
 
-    A stream that was cut short (the run was killed) is read up to its last whole scrape.
+    Where that is fine (the run ended early), it is read up to its last whole scrape.
     """
     path = directory / FILE_NAME
     if not path.is_file():
@@ -192,9 +193,14 @@ def read_telemetry(directory: Path) -> Telemetry:
         if (reader.schema.metadata or {}).get(b"schema") != SCHEMA_NAME.encode():
             raise RecordError(str(path), [Fault("schema", "another", f"this reads {SCHEMA_NAME}")])
         batches.extend(reader)
+        ended = ends_whole(path)
     except (pa.ArrowInvalid, OSError) as error:
         if not batches:
             raise RecordError(str(path), [Fault("file", str(error)[:60], "cut short")]) from error
+        ended = False
+    if not ended and not cut_short_is_fine:
+        remedy = "the stream was cut short; copy the run directory whole, or run it again"
+        raise RecordError(str(path), [Fault("telemetry", "no end mark", remedy)])
     return _gather(batches)
 
 

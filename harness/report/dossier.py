@@ -253,7 +253,9 @@ def read_run_record(directory: Path) -> RunRecord:
         "history-*.arrows", shards, lambda: read_history(directory, cut_short_is_fine=early)
     )
     telemetry_there = (directory / FILE_NAME).is_file()
-    telemetry = part(FILE_NAME, telemetry_there, lambda: read_telemetry(directory))
+    telemetry = part(
+        FILE_NAME, telemetry_there, lambda: read_telemetry(directory, cut_short_is_fine=early)
+    )
     kept = directory / "summary.json"
     if history is None:
         summary = part("summary.json", kept.is_file(), lambda: read_summary(kept))

@@ -158,13 +158,26 @@ def test_telemetry_cut_short_keeps_its_whole_scrapes(tmp_path: Path) -> None:
     for length in range(0, len(whole), 5):
         path.write_bytes(whole[:length])
         try:
-            found = read_telemetry(tmp_path)
+            found = read_telemetry(tmp_path, cut_short_is_fine=True)
         except RecordError as error:
             kept.add(str(error).rpartition(": ")[2])
         else:
             assert found.value("s", "a", 99.0) in (0.0, 1.0, 2.0, 3.0)
             kept.add(str(len(found.samples.get(("s", "a"), ((), ()))[0])))
     assert kept - {"0"} == {"cut short", "1", "2", "3"}
+
+
+def test_telemetry_of_a_whole_run_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    """Half of the counters would pass for all of them; every length but the whole one says so."""
+    telemetry(tmp_path, [(at, "s", {"a": float(at)}) for at in range(1, 4)])
+    path = tmp_path / FILE_NAME
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 5):
+        path.write_bytes(whole[:length])
+        with pytest.raises(RecordError, match="cut short"):
+            read_telemetry(tmp_path)
+    path.write_bytes(whole)
+    assert read_telemetry(tmp_path).value("s", "a", 99.0) == 3.0
 
 
 def test_telemetry_of_another_schema_or_none_says_so(tmp_path: Path) -> None:
