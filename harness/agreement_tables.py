@@ -30,14 +30,17 @@ def show_agreement(agreement: Agreement) -> None:
 def show_level(level: Level) -> None:
     """One held-out level; of a changed deployment also how busy its busiest station was."""
     columns = [Column("step", figure=False), Column("metric", figure=False), Column("predicted"),
-               Column("measured"), Column("error"), Column("noise")]  # fmt: skip
+               Column("measured"), Column("error"), Column("noise"), Column("written")]  # fmt: skip
     which = f"{level.deployment}, " if level.deployment else ""
     show(
         f"Predicted against measured, held out: {which}{level.offered_per_s:,.0f} visitors/s",
         columns,
         (list(_cells(row)) for row in level.rows),
-        "Error: predicted / measured - 1. Noise: half the range of the repeats, of their median.",
+        "Error: predicted / measured - 1. Noise: half the range of the repeats, of their median. "
+        "Written: error of the prediction as it was written down before, at the pace of the "
+        "learning; predicted is at the pace that the machine then had.",
     )
+    say(f"processor time was {level.pace:.2f} times as dear as while the model was learned")
     if level.expected:
         station = max(level.expected, key=lambda name: level.expected[name])
         foreseen, seen = level.expected[station], level.utilisation.get(station)
@@ -56,6 +59,7 @@ def _cells(row: Row) -> Iterator[str | Text]:
     style = "" if goal == math.inf else "green" if abs(row.error) <= goal else "yellow"
     yield Text(signed(row.error), style=style)
     yield f"±{row.noise:.0%}" if math.isfinite(row.noise) else "–"
+    yield signed(row.written_error)
 
 
 def signed(error: float) -> str:

@@ -28,7 +28,6 @@ from harness.measuring import (
     bent_to,
     deployment_of,
     level_of,
-    mail_cost_s,
     measured_part,
     own_settings,
     predict_run,
@@ -40,6 +39,7 @@ from harness.stack_settings import StackSettings
 from loadtests.rundir import CampaignResult
 from simulation.calibrate import calibrate_runs
 from simulation.evidence import Run, read_run
+from simulation.pace import pace_of
 from simulation.service import ServiceModel
 from workload.agreement import Agreement, Level
 from workload.manifest import Bending, write_json
@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 
-#: A machine whose costs differ by more between two levels was not the same machine.
+#: A machine whose pace moved by more was not the machine that was learned from.
 STEADY: Final = 0.2
 
 
@@ -114,7 +114,7 @@ def verify(
         model.write(directory / "model.json")
         foreseen = _foresee(experiment, model, held_out_per_s)
         written_unix, sha256 = write_prediction(directory, foreseen)
-        held = _held_out(experiment, foreseen, low)
+        held = _held_out(experiment, model, foreseen)
     basis = replace(
         basis_of(experiment.results[-1].manifest, directory),
         predicted_unix=written_unix,
@@ -123,7 +123,7 @@ def verify(
     system = System(scenario, model, settings, deployment_of(low[-1]), design)
     changed = check_deployments(system, directory, max(held_out_per_s), tell)
     predicted = _saturation_of(overloaded, scenario, model, design) if overloaded else math.nan
-    learned = [level_of([run], [predict_run(run, scenario, model)], held_out=False) for run in low]
+    learned = [_as_it_was([run], scenario, model, held_out=False) for run in low]
     names = tuple(run.path.name for run in (*low, pulses))
     agreement = Agreement(names, predicted, saturation, (*learned, *held, *changed), basis)
     return _concluded(directory, model, agreement, experiment.results)
@@ -213,27 +213,42 @@ def write_prediction(directory: Path, foreseen: Sequence[Foreseen]) -> tuple[flo
 
 
 def _held_out(
-    experiment: Experiment, foreseen: Sequence[Foreseen], low: Sequence[Run]
+    experiment: Experiment, model: ServiceModel, foreseen: Sequence[Foreseen]
 ) -> list[Level]:
-    """Measure what was predicted; what was written down is what is compared.
+    """Measure what was predicted, and compare.
 
-    Says so where the machine was not the same as when the model was learned (the runs ``low``).
+    The model of the prediction, at the pace that the machine then turned out to have: nothing else
+    of these runs goes into it. What was written down before is compared too.
     """
     measured: dict[float, list[tuple[Run, Summary]]] = {}
     for one in foreseen:
         run = _measured(experiment, one.name, one.per_s)
         measured.setdefault(one.per_s, []).append((run, one.summary))
-    runs = [run for pairs in measured.values() for run, _ in pairs]
-    paces = mail_cost_s(runs) / mail_cost_s(low)
-    if abs(paces - 1.0) > STEADY:
-        experiment.tell(
-            f"  a mail cost the mailbox {paces:.2f} times the processor time of the low levels: "
-            "the machine was not the same, and what was learned does not hold; measure again"
-        )
-    return [
-        level_of([run for run, _ in pairs], [said for _, said in pairs], held_out=True)
-        for _, pairs in sorted(measured.items())
-    ]
+    found = []
+    for _, pairs in sorted(measured.items()):
+        runs, written = [run for run, _ in pairs], [said for _, said in pairs]
+        level = _as_it_was(runs, experiment.scenario, model, held_out=True, written=written)
+        if abs(level.pace - 1.0) > STEADY:
+            experiment.tell(
+                f"  processor time was {level.pace:.2f} times as dear as while the model was "
+                "learned: such a machine says little; measure again"
+            )
+        found.append(level)
+    return found
+
+
+def _as_it_was(
+    runs: Sequence[Run],
+    scenario: Scenario,
+    model: ServiceModel,
+    *,
+    held_out: bool,
+    written: Sequence[Summary] = (),
+) -> Level:
+    """A level, predicted at the pace that the machine had in each of its runs."""
+    predicted = [predict_run(run, scenario, model, pace_of([run], model)) for run in runs]
+    pace = round(pace_of(runs, model), 4)
+    return level_of(runs, predicted, held_out=held_out, pace=pace, written=written)
 
 
 def _like(run: Run, bending: Bending, seed: int) -> Run:
@@ -242,4 +257,5 @@ def _like(run: Run, bending: Bending, seed: int) -> Run:
 
 
 def _saturation_of(run: Run, scenario: Scenario, model: ServiceModel, design: Design) -> float:
-    return answers_per_s(predicted_history(run, scenario, model), design.saturation_s)
+    history = predicted_history(run, scenario, model, pace_of([run], model))
+    return answers_per_s(history, design.saturation_s)

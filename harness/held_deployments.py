@@ -27,6 +27,8 @@ from harness.measuring import (
 from harness.stack import Stack
 from harness.stack_settings import StackSettings
 from simulation.deployment import Deployment
+from simulation.evidence import Run
+from simulation.pace import at_pace, pace_of
 from simulation.projection import Question, replicate
 from simulation.service import ServiceModel
 from simulation.trust import loads_of
@@ -35,7 +37,7 @@ from workload.durations import Duration
 from workload.errors import InvalidRunError
 from workload.manifest import write_json
 from workload.scenario import Scenario
-from workload.summary import summarize
+from workload.summary import Summary, summarize
 
 #: Share of its busiest station at which a changed deployment is held against its prediction.
 SHARE: Final = 0.7
@@ -58,6 +60,10 @@ class System:
     settings: StackSettings
     deployment: Deployment
     design: Design
+
+    def as_in(self, run: Run) -> System:
+        """With the model at the pace that the machine had in a run."""
+        return replace(self, model=at_pace(self.model, pace_of([run], self.model)))
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,11 @@ class Changed:
         """What is asked of the model at a mean of ``per_s`` visitors a second."""
         bending = bent_to(self.scenario, per_s, system.design.level_s)
         return question_of(self.scenario, system.model, self.deployment(system), bending, seed)
+
+    def predicted(self, system: System, per_s: float, seed: int) -> Summary:
+        """What the model says of it."""
+        asked = self.question(system, per_s, seed)
+        return summarize(history_of(replicate(asked, seed)), asked.window_length_s)
 
 
 def changed_deployments(system: System, core_per_s: float) -> dict[str, Changed]:
@@ -189,11 +200,8 @@ def _checked(
     """Predict, write it down, start, measure, compare."""
     design, first = system.design, changed.scenario.seed + 2  # the warm-up takes the first seed
     per_s, loads = rate_at(SHARE, lambda at: changed.question(system, at, first), first_per_s)
-    foreseen = []
-    for seed in range(first, first + design.repeats):
-        asked = changed.question(system, per_s, seed)
-        history = history_of(replicate(asked, seed))
-        foreseen.append(summarize(history, asked.window_length_s))
+    seeds = range(first, first + design.repeats)
+    foreseen = [changed.predicted(system, per_s, seed) for seed in seeds]
     names = [f"{changed.name}-{n}" for n in range(1, design.repeats + 1)]
     directory.mkdir(parents=True, exist_ok=True)
     written: dict[str, Any] = {
@@ -214,4 +222,15 @@ def _checked(
         experiment.measure("warm-up", min(per_s, WARM_UP_PER_S), design.warm_up_s)
         runs = [experiment.measure(name, per_s, design.level_s) for name in names]
     rounded = {station: round(load, 4) for station, load in loads.items()}
-    return level_of(runs, foreseen, held_out=True, deployment=changed.name, expected=rounded)
+    as_it_was = [
+        changed.predicted(system.as_in(run), per_s, seed) for seed, run in enumerate(runs, first)
+    ]
+    return level_of(
+        runs,
+        as_it_was,
+        held_out=True,
+        pace=round(pace_of(runs, system.model), 4),
+        written=foreseen,
+        deployment=changed.name,
+        expected=rounded,
+    )

@@ -22,7 +22,8 @@ from harness.stack_settings import StackSettings, with_pairs
 from loadtests.campaign import CampaignPlan
 from loadtests.rundir import CampaignResult
 from simulation.deployment import Deployment
-from simulation.evidence import Run, read_run, windows
+from simulation.evidence import Run, read_run
+from simulation.pace import at_pace
 from simulation.projection import Question, Replication, replicate
 from simulation.service import ServiceModel
 from workload.agreement import Level, compare
@@ -189,20 +190,6 @@ def busy_share(run: Run) -> float:
     return max(total / (end - start), 0.01)
 
 
-def mail_cost_s(runs: Sequence[Run]) -> float:
-    """Processor seconds of the mailbox twin for a mail, NaN where there was none.
-
-    It does the same for each mail at any load, so it tells how dear the machine's time was.
-    """
-    held = windows(runs)
-    cpu_s = sum(window.total("mailbox", "process_cpu_seconds_total") for window in held)
-    mails = sum(
-        window.count("worker", "surge_station_service_seconds", station="mail_sender")
-        for window in held
-    )
-    return cpu_s / mails if mails else math.nan
-
-
 def answers_per_s(history: History, seconds: float) -> float:
     """Good answers a second in the second half of a run's arrivals."""
     good = np.isin(history["outcome"], (Outcome.ACCEPTED, Outcome.PENDING, Outcome.DECLINED))
@@ -247,16 +234,17 @@ def deployment_of(run: Run, generator: bool = True) -> Deployment:  # noqa: FBT0
     )
 
 
-def predict_run(run: Run, scenario: Scenario, model: ServiceModel) -> Summary:
-    """The same visitors, through the model: folded as the measurement is."""
-    return summarize(predicted_history(run, scenario, model), run.arrivals_s)
+def predict_run(run: Run, scenario: Scenario, model: ServiceModel, pace: float = 1.0) -> Summary:
+    """The same visitors, through the model at a pace: folded as the measurement is."""
+    return summarize(predicted_history(run, scenario, model, pace), run.arrivals_s)
 
 
-def predicted_history(run: Run, scenario: Scenario, model: ServiceModel) -> History:
-    """The same visitors, through the model; RunInvalid where it kept no history."""
-    asked = question_of(
-        scenario, model, deployment_of(run), run.manifest.bending, run.manifest.seed
-    )
+def predicted_history(
+    run: Run, scenario: Scenario, model: ServiceModel, pace: float = 1.0
+) -> History:
+    """The same visitors, through the model at a pace; RunInvalid where it kept no history."""
+    model, deployment = at_pace(model, pace), deployment_of(run)
+    asked = question_of(scenario, model, deployment, run.manifest.bending, run.manifest.seed)
     return history_of(replicate(asked, run.manifest.seed))
 
 
@@ -286,22 +274,28 @@ def level_of(
     predicted: Sequence[Summary],
     *,
     held_out: bool,
+    pace: float = 1.0,
+    written: Sequence[Summary] = (),
     deployment: str = "",
     expected: Mapping[str, float] | None = None,
 ) -> Level:
-    """One level of the agreement, from its repeats."""
+    """One level of the agreement, from its repeats.
+
+    ``predicted`` at the pace that the machine had; ``written`` before, at that of the learning.
+    """
     measured = [summarize(run.history, run.arrivals_s) for run in runs]
     offered = math.fsum(run.offered_per_s for run in runs) / len(runs)
     busy = [utilisation_of(run) for run in runs]
     return Level(
         offered,
         held_out,
-        compare(measured, predicted),
+        compare(measured, predicted, written),
         # The least of the repeats: only that far was all of them.
         {station: min(one.get(station, 0.0) for one in busy) for station in busy[0]},
         settings_of(deployment_of(runs[0])),
         deployment,
         expected or {},
+        pace,
     )
 
 

@@ -5,8 +5,8 @@
 
 A set holds the runs that a model is learned from (counters, and who was answered: the instants of
 attempts are left out, since nothing is learned from a latency), what answered the held-out ones,
-and the figures that were measured there. `bound.json` has, by set, the size of each log error
-|log(predicted / measured)|; the tests replay the sets and fail where one got worse.
+the pace of each, and the figures that were measured there. `bound.json` has, by set, the size of
+each log error |log(predicted / measured)|; the tests replay the sets and fail where one got worse.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from harness import CHECKOUT
 from harness.held_deployments import SLOWER
 from harness.measuring import answers_per_s, deployment_of, history_of, measured_part, question_of
 from simulation.calibrate import calibrate_runs
-from simulation.evidence import Run, read_run
+from simulation.evidence import Run, read_run, windows
+from simulation.pace import at_pace, mail_cost_s
 from simulation.projection import replicate
 from simulation.service import ServiceModel
 from workload.agreement import figure
@@ -65,6 +66,7 @@ def keep(record: Path, into: Path) -> Path:
     runs += sorted(path.parent for path in record.glob("*/*/manifest.json"))
     held: dict[str, list[Run]] = {}
     saturation: dict[str, float] = {}
+    mail_s: dict[str, float] = {}
     if not any(LEARNED.fullmatch(path.name) for path in runs):
         remedy = "give the directory that `surge verify` wrote"
         raise RecordError("stored runs", [Fault("record", str(record), remedy)])
@@ -76,6 +78,7 @@ def keep(record: Path, into: Path) -> Path:
             _write_learned(run, into / path.name)
             continue
         _write_manifest(run.manifest, into / path.name)
+        mail_s[path.name] = mail_cost_s(windows([run]))
         scenario = (path / "scenario.toml").read_text(encoding="utf-8")
         (into / path.name / "scenario.toml").write_text(scenario, encoding="utf-8")
         if SATURATION.fullmatch(path.name):
@@ -83,7 +86,7 @@ def keep(record: Path, into: Path) -> Path:
         else:
             held.setdefault(re.sub(r"-\d+$", "", path.name), []).append(run)
     rows = [row for name, repeats in held.items() for row in _measured(name, repeats)]
-    found = {"schema": SCHEMA_NAME, "saturation": saturation, "rows": rows}
+    found = {"schema": SCHEMA_NAME, "saturation": saturation, "mail_s": mail_s, "rows": rows}
     return write_json(into / "measured.json", found)
 
 
@@ -185,17 +188,22 @@ def replayed(directory: Path, model: ServiceModel) -> list[Replayed]:
         figures = []
         for name in row["runs"]:
             if name not in summaries:
-                run = _described(directory / name)
-                summaries[name] = summarize(predicted(run, model), run.arrivals_s)
+                run, then = _described(directory / name), _at(kept["mail_s"][name], model)
+                summaries[name] = summarize(predicted(run, then), run.arrivals_s)
             value = figure(summaries[name], row["step"], row["metric"])
             figures.append(math.nan if value is None else value)
         middle = statistics.median(figures)
         found.append(Replayed(row["level"], row["step"], row["metric"], row["measured"], middle))
     for name, measured in kept["saturation"].items():
-        run = _described(directory / name)
-        answers = answers_per_s(predicted(run, model), run.arrivals_s)
+        run, then = _described(directory / name), _at(kept["mail_s"][name], model)
+        answers = answers_per_s(predicted(run, then), run.arrivals_s)
         found.append(Replayed(name, "", "saturation_per_s", measured, answers))
     return found
+
+
+def _at(mail_s: float, model: ServiceModel) -> ServiceModel:
+    """The model at the pace of a run in which a mail cost its twin so many processor seconds."""
+    return at_pace(model, mail_s / model.twin_mail_s)
 
 
 def _described(directory: Path) -> Run:

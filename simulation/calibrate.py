@@ -2,26 +2,34 @@
 
 CPU costs come from counters (process CPU seconds, flushes, rows, mails, checks, wake-ups) by
 non-negative least squares over windows of a few seconds, so that levels of different load tell a
-cost per request from a cost per wake-up. Distributions come from the target's own histograms at
-the lowest level, where waiting is least. Nothing is fitted to a latency; only the generator's own
-floor, from the intended start to the sending, is taken as it was at that level.
+cost per request from a cost per wake-up; what a level cost is first brought to the pace that the
+machine had on average. Distributions come from the target's own histograms at the lowest level,
+where waiting is least. Nothing is fitted to a latency; only the generator's own floor, from the
+intended start to the sending, is taken as it was at that level.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from simulation.costs import (
+    database_costs,
+    flush_costs,
+    generator_costs,
+    loop_costs,
+    twin_cost_s,
+    worker_costs,
+)
 from simulation.evidence import (
     Fit,
     Run,
     Window,
-    fit,
     less,
     merged_buckets,
     read_run,
@@ -29,6 +37,7 @@ from simulation.evidence import (
     shape_of,
     windows,
 )
+from simulation.pace import GENERATOR, paced
 from simulation.photo_fit import fit_photo
 from simulation.service import ServiceModel, StepCost
 from workload.durations import Duration, constant
@@ -50,15 +59,8 @@ KINDS: Final = {
 }
 #: Share of a request's CPU that comes before its await: parsing and checking against answering.
 BEFORE_SHARE: Final = 0.6
-#: An errand of the worker process (a claim, a batch of marks), as a share of a flush; as ROW_SHARE.
-ERRAND_SHARE: Final = 1.25
 #: Seconds that are looked at to see how busy an idle worker process is.
 IDLE_S: Final = 3.0
-#: A read's database CPU as a share of a flush's: one indexed row and no commit.
-READ_SHARE: Final = 0.25
-#: A row's database CPU as a share of a flush's. Low levels can't tell the two apart (batches hold
-#: one row there); chosen on saturated runs of a development set, never on those that are reported.
-ROW_SHARE: Final = 0.3
 #: Share of a shared core that is in no process's account: kernel threads of the disk and the like.
 #: A trace of the scheduler showed 2.7 and 2.8 % at two loads.
 HOST_SHARE: Final = 0.025
@@ -75,22 +77,22 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     if not runs:
         raise RecordError("calibration", [Fault("runs", "none", "give at least one run directory")])
     _same_system(runs)
-    held = windows(runs)
+    held = paced(windows(runs))
     longest = max(run.manifest.bending.pauses for run in runs)
     steady = [run for run in runs if run.manifest.bending.pauses == longest]
     lowest = min(steady, key=lambda run: run.offered_per_s)
     quiet = [window for window in held if window.run is lowest]
-    loop = _loop(held)
+    loop = loop_costs(held)
     idle = _idle(runs)
     busiest = max(steady, key=lambda run: run.offered_per_s)
-    database = _database(held, busiest)
-    worker = _worker(held, idle)
-    generator = _generator(held)
-    flush = _flush_cpu(held)
+    database = database_costs(held, busiest)
+    worker = worker_costs(held, idle, busiest)
+    generator = generator_costs(held)
+    flush = flush_costs(held)
     background = min(idle + HOST_SHARE, 0.5)
     slower = 1.0 / (1.0 - background)
     query_s = database["read"] * slower
-    steps = _sent(_steps(runs, held, quiet, loop, slower, query_s), lowest, generator["wake"])
+    steps = _sent(_steps(runs, held, quiet, loop, slower, query_s), quiet[0], generator["wake"])
     model = ServiceModel(
         steps=steps,
         wake_s=loop["wake"],
@@ -109,12 +111,12 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
         network_s=NETWORK_S,
         send_s=generator["request"] / 2,
         receive_s=generator["request"] / 2,
-        twin_mail_s=_twin(held, "mailbox", _mails),
-        twin_check_s=_twin(held, "registry", _checks),
+        twin_mail_s=twin_cost_s(held, "mailbox", lambda window: window.mails),
+        twin_check_s=twin_cost_s(held, "registry", lambda window: window.checks),
         shed_s=loop["request"] / 2,
         calibrated=_accepted(runs),
         fitted=_account(
-            runs,
+            held,
             {
                 "event_loop": loop,
                 "database": database,
@@ -152,113 +154,6 @@ def _same_system(runs: Sequence[Run]) -> None:
         raise RecordError("calibration", [Fault(runs[0].path.name, "attacked", remedy)])
 
 
-def _requests(window: Window) -> float:
-    return window.total("service", "surge_requests_total")
-
-
-def _loop(held: Sequence[Window]) -> Fit:
-    """Loop CPU by request and by wake-up, the CPU of flushes apart.
-
-    A loop that wakes finds cold caches, so a wake-up costs more than its system calls: the slices
-    that follow are slower. All of that is in its cost, and a request's is that of a warm loop.
-    """
-    return fit(
-        [
-            window.total("service", "process_cpu_seconds_total")
-            - window.total("service", "surge_flush_cpu_seconds_total")
-            for window in held
-        ],
-        {
-            "request": [_requests(window) for window in held],
-            "wake": [window.total("service", "surge_loop_wakeups_total") for window in held],
-        },
-    )
-
-
-def _flush_cpu(held: Sequence[Window]) -> Fit:
-    return fit(
-        [window.total("service", "surge_flush_cpu_seconds_total") for window in held],
-        {
-            "flush": [window.total("service", "surge_flushes_total") for window in held],
-            "row": [window.total("service", "surge_batch_rows_sum") for window in held],
-        },
-    )
-
-
-def _database(held: Sequence[Window], busiest: Run) -> Fit:
-    """Database CPU by flush, at the busiest steady level; rows, reads, errands as shares of it.
-
-    A database that is seldom asked spends more on each flush, since its processes sleep between
-    them: that vanishes under load. What the worker process asks of it are errands: the commits that
-    are neither flushes nor reads. The residual is over all levels: that of the one which was fitted
-    says nothing.
-    """
-
-    def used(window: Window) -> float:
-        return window.total("worker", "surge_database_cpu_seconds_total")
-
-    def flushes(window: Window) -> float:
-        rows = window.total("service", "surge_batch_rows_sum")
-        whole = window.total("service", "surge_flushes_total")
-        commits = window.total("worker", "surge_database_commits_total")
-        errands = max(0.0, commits - whole - _reads(window))
-        return whole + ROW_SHARE * rows + READ_SHARE * _reads(window) + ERRAND_SHARE * errands
-
-    learned = [window for window in held if window.run is busiest]
-    costs = fit([used(w) for w in learned], {"flush": [flushes(w) for w in learned]}).costs
-    errors = [costs["flush"] * flushes(w) / used(w) - 1.0 for w in held if used(w) > 0]
-    residual = float(np.sqrt(np.mean(np.square(errors)))) if errors else math.nan
-    shares = {"row": ROW_SHARE, "read": READ_SHARE, "errand": ERRAND_SHARE}
-    return Fit({**costs, **{k: v * costs["flush"] for k, v in shares.items()}}, residual)
-
-
-def _worker(held: Sequence[Window], idle: float) -> Fit:
-    """Worker CPU by job, a mail or a check: they come in step, and can't be told apart.
-
-    It finds its jobs in bursts, so that what it costs to wake is shared by many.
-    """
-    return fit(
-        [
-            window.total("worker", "process_cpu_seconds_total") - idle * window.seconds
-            for window in held
-        ],
-        {"job": [_mails(window) + _checks(window) for window in held]},
-    )
-
-
-def _generator(held: Sequence[Window]) -> Fit:
-    """CPU of the load generator by request and by wake-up."""
-    return fit(
-        [window.total("generator", "surge_generator_cpu_seconds_total") for window in held],
-        {
-            "request": [_generated(window) for window in held],
-            "wake": [window.total("generator", "surge_generator_wakeups_total") for window in held],
-        },
-    )
-
-
-def _twin(held: Sequence[Window], source: str, count: Callable[[Window], float]) -> float:
-    """CPU of a twin, seconds for each thing that it does."""
-    done = {"one": [count(window) for window in held]}
-    return fit([w.total(source, "process_cpu_seconds_total") for w in held], done)["one"]
-
-
-def _generated(window: Window) -> float:
-    return window.total("generator", "surge_generator_requests_total")
-
-
-def _reads(window: Window) -> float:
-    return window.count("service", "surge_station_service_seconds", station="connection_pool")
-
-
-def _checks(window: Window) -> float:
-    return window.count("worker", "surge_station_service_seconds", station="registry_client")
-
-
-def _mails(window: Window) -> float:
-    return window.count("worker", "surge_station_service_seconds", station="mail_sender")
-
-
 def _idle(runs: Sequence[Run]) -> float:
     """Busy share of the worker process when nothing happens: the quietest moment after the visits.
 
@@ -289,7 +184,7 @@ def _steps(
     )
     slices = {name: _slices_cpu(held, name) for name in runs[0].history.steps}
     everything = sum(w.total("service", "surge_route_cpu_seconds_total") for w in held)
-    mean = everything / max(1.0, sum(_requests(window) for window in held))
+    mean = everything / max(1.0, sum(window.requests for window in held))
     steps: dict[str, StepCost] = {}
     for name, cpu in slices.items():
         if cpu is None:
@@ -306,9 +201,13 @@ def _steps(
     return steps
 
 
-def _sent(steps: Mapping[str, StepCost], quiet: Run, wake_s: float) -> dict[str, StepCost]:
+def _sent(steps: Mapping[str, StepCost], quiet: Window, wake_s: float) -> dict[str, StepCost]:
     """The steps, and how long the generator takes to send each of them."""
-    return {name: replace(step, sent_s=sent_s(quiet, name, wake_s)) for name, step in steps.items()}
+    dear = quiet.pace**GENERATOR
+    return {
+        name: replace(step, sent_s=sent_s(quiet.run, name, wake_s, dear))
+        for name, step in steps.items()
+    }
 
 
 def _slices_cpu(held: Sequence[Window], name: str) -> float | None:
@@ -361,12 +260,13 @@ def _accepted(runs: Sequence[Run]) -> dict[str, int]:
     return counts
 
 
-def _account(runs: Sequence[Run], fits: Mapping[str, Fit], background: float) -> dict[str, Any]:
+def _account(held: Sequence[Window], fits: Mapping[str, Fit], background: float) -> dict[str, Any]:
     """Where the figures come from, and how well each fit explains what was measured."""
 
     def clean(value: float) -> float | None:
         return round(value, 9) if math.isfinite(value) else None
 
+    runs = [window.run for window in held]
     return {
         "runs": [run.path.name for run in runs],
         "levels_per_s": [round(run.offered_per_s, 3) for run in runs],
@@ -376,5 +276,6 @@ def _account(runs: Sequence[Run], fits: Mapping[str, Fit], background: float) ->
         "machine": runs[0].manifest.machine,
         "capacity": runs[0].manifest.capacity,
         "background_share": clean(background),
+        "paces": {window.run.path.name: clean(window.pace) for window in held},
         "residuals": {name: clean(found.residual) for name, found in fits.items()},
     }

@@ -59,15 +59,20 @@ def read_run(path: Path) -> Run:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a run."""
+    """A stretch of a run. ``pace``: how dear the machine's time was in it (`simulation.pace`)."""
 
     run: Run
     start_s: float
     end_s: float
+    pace: float = 1.0
 
     def total(self, source: str, name: str, **labels: str) -> float:
         """Increase of a counter, all matching series together."""
         return self.run.telemetry.total(source, name, self.start_s, self.end_s, **labels)
+
+    def cpu(self, source: str, power: float, name: str = "process_cpu_seconds_total") -> float:
+        """Processor seconds as they would have been at pace 1; ``power``: how they grow with it."""
+        return self.total(source, name) / float(self.pace**power)
 
     def count(self, source: str, name: str, **labels: str) -> float:
         """Observations that a histogram took."""
@@ -76,6 +81,34 @@ class Window:
     @property
     def seconds(self) -> float:
         return self.end_s - self.start_s
+
+    @property
+    def requests(self) -> float:
+        """Requests that the service answered."""
+        return self.total("service", "surge_requests_total")
+
+    @property
+    def generated(self) -> float:
+        """Requests that the load generator sent."""
+        return self.total("generator", "surge_generator_requests_total")
+
+    @property
+    def reads(self) -> float:
+        """Queries that took a connection of the pool."""
+        return self._served("service", "connection_pool")
+
+    @property
+    def checks(self) -> float:
+        """Answers of the ministry."""
+        return self._served("worker", "registry_client")
+
+    @property
+    def mails(self) -> float:
+        """Mails that were sent."""
+        return self._served("worker", "mail_sender")
+
+    def _served(self, source: str, station: str) -> float:
+        return self.count(source, "surge_station_service_seconds", station=station)
 
 
 def windows(runs: Iterable[Run]) -> list[Window]:
@@ -101,10 +134,28 @@ class Fit:
         return self.costs[name]
 
 
-def fit(measured: Sequence[float], causes: Mapping[str, Sequence[float]]) -> Fit:
+@dataclass(frozen=True)
+class Ratio:
+    """What two costs are to each other, as far as the runs don't tell: ``one`` / ``other``.
+
+    Levels differ in few ways, so that two costs of a loop can hardly be told apart, and noise
+    would decide. ``weight``: a ratio that is wrong by its own size counts as a window whose cost is
+    wrong by this share.
+    """
+
+    one: str
+    other: str
+    is_: float
+    weight: float = 0.5
+
+
+def fit(
+    measured: Sequence[float], causes: Mapping[str, Sequence[float]], usual: Ratio | None = None
+) -> Fit:
     """Non-negative least squares of measured CPU seconds on counts, in relative error.
 
-    Lawson & Hanson (1974), by SciPy. Columns are scaled to equal size, rows to measured = 1.
+    Lawson & Hanson (1974), by SciPy. Columns are scaled to equal size, rows to measured = 1; a
+    usual ratio of two costs is a row more (Tikhonov regularisation).
     """
     target = np.asarray(measured, dtype=float)
     matrix = np.column_stack([np.asarray(column, dtype=float) for column in causes.values()])
@@ -114,10 +165,25 @@ def fit(measured: Sequence[float], causes: Mapping[str, Sequence[float]]) -> Fit
     target = np.maximum(target, LITTLE * np.median(target[target > 0]))
     matrix, target = matrix / target[:, None], np.ones(len(target))
     size = np.where(matrix.max(axis=0) > 0, matrix.max(axis=0), 1.0)
-    found, _ = nnls(matrix / size, target)
+    rows, wanted = matrix, target
+    if usual is not None:
+        rows = np.vstack([matrix, _usually(usual, list(causes), matrix)])
+        wanted = np.append(target, 0.0)
+    found, _ = nnls(rows / size, wanted)
     costs = found / size
     residual = float(np.sqrt(np.mean((matrix @ costs - 1.0) ** 2)))
     return Fit(dict(zip(causes, costs.tolist(), strict=True)), residual)
+
+
+def _usually(
+    usual: Ratio, names: Sequence[str], matrix: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The row that says: cost of one = ratio x cost of other, beside what the other costs about."""
+    one, other = names.index(usual.one), names.index(usual.other)
+    about = float(np.mean(1.0 / (matrix[:, other] + usual.is_ * matrix[:, one])))
+    row = np.zeros(len(names))
+    row[one], row[other] = usual.weight / (usual.is_ * about), -usual.weight / about
+    return row
 
 
 def merged_buckets(
@@ -163,14 +229,15 @@ def _inverse(
     return np.asarray(np.interp(at, shares[rising], bounds[rising]))
 
 
-def sent_s(quiet: Run, name: str, wake_s: float) -> float | None:
+def sent_s(quiet: Run, name: str, wake_s: float, dear: float = 1.0) -> float | None:
     """Seconds from the intended start until a step's request was sent, its wake-up apart.
 
-    The median of the quiet level; None where the record does not tell instants.
+    The median of the quiet level, whose processor time was ``dear`` times the usual; None where
+    the record does not tell instants.
     """
     mine = quiet.history["step"] == quiet.history.steps.index(name)
     began, ended = quiet.history["started"][mine], quiet.history["ended"][mine]
     if not len(began) or not (ended > began).any():
         return None
     late_s = float(np.median(began - quiet.history["intended"][mine])) / 1e9
-    return max(0.0, late_s - wake_s / 2)
+    return max(0.0, late_s / dear - wake_s / 2)

@@ -31,17 +31,27 @@ def signed_error(predicted: float, measured: float) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """One step, one metric: measured (median of the repeats), its noise, predicted, error."""
+    """One step, one metric: measured (median of the repeats), its noise, predicted, error.
+
+    ``predicted``: at the pace that the machine had. ``written``: before anybody knew that, at the
+    pace at which the model was learned; NaN where nobody wrote it down.
+    """
 
     step: str
     metric: str
     measured: float
     noise: float
     predicted: float
+    written: float = math.nan
 
     @property
     def error(self) -> float:
         return signed_error(self.predicted, self.measured)
+
+    @property
+    def written_error(self) -> float:
+        """Of what was written down before."""
+        return signed_error(self.written, self.measured)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -51,6 +61,7 @@ class Row:
             "noise": finite(self.noise),
             "predicted": finite(self.predicted),
             "error": finite(self.error),
+            "written": finite(self.written),
         }
 
 
@@ -78,7 +89,7 @@ class Level:
     ``utilisation``: station -> measured busy share while visitors came; ``settings``: those of the
     deployment that answered. Both empty where nobody noted them. ``deployment``: by what name it
     differs from the one that was learned from, '' for that one; ``expected``: station -> busy share
-    that was predicted.
+    that was predicted. ``pace``: what processor time cost beside the learning; 1 where unknown.
     """
 
     offered_per_s: float
@@ -88,6 +99,7 @@ class Level:
     settings: Mapping[str, Any] = field(default_factory=dict)
     deployment: str = ""
     expected: Mapping[str, float] = field(default_factory=dict)
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,7 @@ class Agreement:
                     "settings": dict(level.settings),
                     "deployment": level.deployment,
                     "expected_utilisation": dict(level.expected),
+                    "pace": level.pace,
                     "rows": [row.to_json() for row in level.rows],
                 }
                 for level in self.levels
@@ -160,6 +173,7 @@ def agreement_from(raw: dict[str, Any]) -> Agreement:
                     number(r["measured"]),
                     number(r["noise"]),
                     number(r["predicted"]),
+                    number(r.get("written")),
                 )
                 for r in level["rows"]
             ),
@@ -167,6 +181,7 @@ def agreement_from(raw: dict[str, Any]) -> Agreement:
             level.get("settings", {}),
             level.get("deployment", ""),
             level.get("expected_utilisation", {}),
+            float(level.get("pace", 1.0)),
         )
         for level in raw["levels"]
     )
@@ -180,23 +195,39 @@ def agreement_from(raw: dict[str, Any]) -> Agreement:
     )
 
 
-def compare(measured: Sequence[Summary], predicted: Sequence[Summary]) -> tuple[Row, ...]:
+def compare(
+    measured: Sequence[Summary], predicted: Sequence[Summary], written: Sequence[Summary] = ()
+) -> tuple[Row, ...]:
     """Rows for every step and metric that both worlds have enough visits for.
 
-    ``measured`` are repeats of one level; ``predicted`` replications of it. Medians of each.
+    ``measured`` are repeats of one level; ``predicted`` replications of it, ``written`` those that
+    were written down before. Medians of each.
     """
     rows = []
     for step in measured[0].steps if measured else ():
         for metric in METRICS:
-            seen = [v for s in measured if (v := figure(s, step.name, metric)) is not None]
-            foreseen = [v for s in predicted if (v := figure(s, step.name, metric)) is not None]
+            seen, foreseen, before = (
+                [v for s in every if (v := figure(s, step.name, metric)) is not None]
+                for every in (measured, predicted, written)
+            )
             if seen and foreseen:
-                middle = statistics.median(seen)
-                spread = (
-                    (max(seen) - min(seen)) / 2 / middle if len(seen) > 1 and middle else math.nan
+                rows.append(
+                    Row(
+                        step.name,
+                        metric,
+                        statistics.median(seen),
+                        _noise(seen),
+                        statistics.median(foreseen),
+                        statistics.median(before) if before else math.nan,
+                    )
                 )
-                rows.append(Row(step.name, metric, middle, spread, statistics.median(foreseen)))
     return tuple(rows)
+
+
+def _noise(seen: Sequence[float]) -> float:
+    """Half the range of the repeats, of their median; NaN for one alone."""
+    middle = statistics.median(seen)
+    return (max(seen) - min(seen)) / 2 / middle if len(seen) > 1 and middle else math.nan
 
 
 def figure(summary: Summary, step: str, metric: str) -> float | None:

@@ -18,7 +18,9 @@ BANDS: Final = {metric: GOALS.get(metric) for metric in METRICS}
 
 @dataclass(frozen=True)
 class TrustRow:
-    """One compared figure. ``inside``: inside or outside of its band, or a dash without one."""
+    """One compared figure. ``inside``: inside or outside of its band, or a dash without one;
+    ``written``: error of what was written down before the machine's pace was known.
+    """
 
     metric: str
     measured: str
@@ -26,13 +28,15 @@ class TrustRow:
     predicted: str
     error: str
     inside: str
+    written: str
 
 
 @dataclass(frozen=True)
 class TrustLevel:
-    """One level of load, and the rows compared at it by step."""
+    """One level of load, and the rows compared at it by step; ``pace``: how dear the machine was."""
 
     title: str
+    pace: str
     held_out: bool
     steps: dict[str, list[TrustRow]]
 
@@ -49,7 +53,8 @@ def _level(level: Level) -> TrustLevel:
     steps: dict[str, list[TrustRow]] = {}
     for row in level.rows:
         steps.setdefault(row.step, []).append(_row(row))
-    return TrustLevel(title, level.held_out, steps)
+    pace = f"Processor time was {level.pace:.2f} times as dear as while the model was learned."
+    return TrustLevel(title, pace, level.held_out, steps)
 
 
 def _row(row: Row) -> TrustRow:
@@ -66,6 +71,7 @@ def _row(row: Row) -> TrustRow:
         predicted=write(row.predicted),
         error=signed(row.error),
         inside=inside,
+        written=signed(row.written_error),
     )
 
 

@@ -127,14 +127,16 @@ def test_saturation_has_a_signed_error_too() -> None:
 
 
 numbers = st.one_of(st.floats(0, 1e6), st.just(math.nan))
-rows_ = st.builds(Row, st.sampled_from("ab"), st.sampled_from(METRICS), numbers, numbers, numbers)
+rows_ = st.builds(
+    Row, st.sampled_from("ab"), st.sampled_from(METRICS), numbers, numbers, numbers, numbers
+)
 agreements = st.builds(
     Agreement,
     st.lists(st.text(max_size=5), max_size=2).map(tuple),
     numbers,
     numbers,
-    st.lists(st.builds(Level, st.floats(0, 1e4), st.booleans(), st.lists(rows_).map(tuple)),
-             max_size=3).map(tuple),
+    st.lists(st.builds(Level, st.floats(0, 1e4), st.booleans(), st.lists(rows_).map(tuple),
+                       pace=st.floats(0.1, 10)), max_size=3).map(tuple),
 )  # fmt: skip
 
 
@@ -165,6 +167,7 @@ def test_the_json_form_is_the_documented_one() -> None:
                 "settings": {},
                 "deployment": "",
                 "expected_utilisation": {},
+                "pace": 1.0,
                 "rows": [
                     {
                         "step": "register",
@@ -173,6 +176,7 @@ def test_the_json_form_is_the_documented_one() -> None:
                         "noise": None,
                         "predicted": 1.5,
                         "error": 0.5,
+                        "written": None,
                     }
                 ],
             }

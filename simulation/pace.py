@@ -1,0 +1,93 @@
+"""How dear a machine's time was, and what that does to every cost.
+
+Neighbours on the same host slow memory down, minutes long, and that reads like a change of the
+service. The mailbox twin does the same for every mail at any load, in a process of its own that
+nothing is predicted about: what a mail costs it in processor time tells a run's *pace*, 1 where it
+costs what it cost on average while the model was learned, 1.2 where a fifth more.
+
+Not everything grows as that does. On the records of docs/decisions/0007 the service's processor
+time went with the power 0.5 of the pace, the worker's and the database's with 0.8, the load
+generator's with 0.85.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from simulation.evidence import Run, Window, windows
+from simulation.service import ServiceModel, StepCost
+from workload.durations import Duration
+
+#: Powers of the pace with which processor time grows (`python -m harness.pace RECORD…`).
+SERVICE: Final = 0.5
+WORKER: Final = 0.8
+DATABASE: Final = 0.8
+GENERATOR: Final = 0.85
+TWIN: Final = 1.0
+
+
+def mail_cost_s(held: Sequence[Window]) -> float:
+    """Processor seconds of the mailbox twin for a mail, NaN where none is known."""
+    cpu_s = sum(window.total("mailbox", "process_cpu_seconds_total") for window in held)
+    mails = sum(window.mails for window in held)
+    return cpu_s / mails if mails and cpu_s else math.nan
+
+
+def paced(held: Sequence[Window]) -> list[Window]:
+    """The windows, each with its pace beside the mean of all; 1 where a run tells none."""
+    usual_s = mail_cost_s(held)
+    return [replace(window, pace=_ratio(mail_cost_s([window]), usual_s)) for window in held]
+
+
+def pace_of(runs: Sequence[Run], model: ServiceModel) -> float:
+    """The pace of these runs together, beside that at which the model was learned."""
+    return _ratio(mail_cost_s(windows(runs)), model.twin_mail_s)
+
+
+def _ratio(cost_s: float, usual_s: float) -> float:
+    return cost_s / usual_s if math.isfinite(cost_s) and usual_s > 0 else 1.0
+
+
+def at_pace(model: ServiceModel, pace: float) -> ServiceModel:
+    """What the model's processor times are at another pace; what is no processor time stays."""
+    if pace == 1.0:
+        return model
+    service, worker = pace**SERVICE, pace**WORKER
+    database, generator = pace**DATABASE, pace**GENERATOR
+    return replace(
+        model,
+        steps={
+            name: _step_at(step, service, database, generator) for name, step in model.steps.items()
+        },
+        wake_s=model.wake_s * service,
+        flush_base_s=model.flush_base_s * service,
+        flush_row_s=model.flush_row_s * service,
+        shed_s=model.shed_s * service,
+        write_base_s=model.write_base_s * database,
+        write_row_s=model.write_row_s * database,
+        errand_s=model.errand_s * database,
+        mail_cpu_s=model.mail_cpu_s * worker,
+        check_cpu_s=model.check_cpu_s * worker,
+        generator_wake_s=model.generator_wake_s * generator,
+        send_s=model.send_s * generator,
+        receive_s=model.receive_s * generator,
+        twin_mail_s=model.twin_mail_s * pace**TWIN,
+        twin_check_s=model.twin_check_s * pace**TWIN,
+    )
+
+
+def _step_at(step: StepCost, service: float, database: float, generator: float) -> StepCost:
+    return replace(
+        step,
+        before=_times(step.before, service),
+        after=_times(step.after, service),
+        query=_times(step.query, database),
+        sent_s=None if step.sent_s is None else step.sent_s * generator,
+    )
+
+
+def _times(duration: Duration, factor: float) -> Duration:
+    return Duration(tuple(knot * factor for knot in duration.knots_s))
