@@ -70,7 +70,7 @@ class Reader:
         self._taken.add(name)
         if name not in self.table:
             if default is None:
-                self.fault(name, None, "this key is missing; add it")
+                self.fault(name, None, f"this key is missing; {_what_to_write(parse)}")
             else:
                 self.filled[name] = default if written is None else written
             return default
@@ -120,6 +120,17 @@ class Reader:
                     f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(known))}"
                 )
                 self.fault(name, self.table[name], f"unknown key; {hint}")
+
+
+def _what_to_write(parse: Callable[[Any], object]) -> str:
+    """The remedy that a parser has for what is no value at all."""
+    try:
+        parse(None)
+    except ValueError as error:
+        return str(error)
+    except (TypeError, KeyError, AttributeError):
+        pass
+    return "add it"
 
 
 def number(
@@ -174,10 +185,11 @@ def flag(value: Any) -> bool:
 
 def one_of(*choices: str) -> Callable[[Any], str]:
     """A parser for one of several words."""
+    remedy = f"write one of {', '.join(choices)}" if len(choices) > 1 else f'write "{choices[0]}"'
 
     def parse(value: Any) -> str:
         if value not in choices:
-            raise ValueError(f"write one of {', '.join(choices)}")
+            raise ValueError(remedy)
         return str(value)
 
     return parse

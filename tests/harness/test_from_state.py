@@ -130,7 +130,7 @@ def test_the_example_fits_the_scenario_that_it_is_for() -> None:
         ({"identity_queued": 5}, Deployment(identity_check="inline"), "keeps no queue"),
         ({"identity_queued": 5, "identity_age": "30s"}, Deployment(), "at most `at`"),
         ({"identity_queued": True}, Deployment(), "write a whole number"),
-        ({"schema": "surge/state/2", "mail_queued": 1}, Deployment(), "write one of surge/state/1"),
+        ({"schema": "surge/state/2", "mail_queued": 1}, Deployment(), 'write "surge/state/1"'),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(

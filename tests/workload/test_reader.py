@@ -72,10 +72,16 @@ def test_a_value_that_does_not_fit_is_answered_with_what_does(
 
 
 def test_a_key_without_a_default_must_be_there() -> None:
-    """It is named, with the remedy."""
+    """It is named, with what its parser would take."""
     reader = Reader({})
     assert reader.take("name", text) is None
-    assert str(reader.faults[0]) == "name = None: this key is missing; add it"
+    assert reader.take("schema", one_of("surge/scenario/1")) is None
+    assert reader.take("any", str) is None
+    assert [str(fault) for fault in reader.faults] == [
+        "name = None: this key is missing; write some text in quotes",
+        'schema = None: this key is missing; write "surge/scenario/1"',
+        "any = None: this key is missing; add it",
+    ]
 
 
 def test_an_unknown_key_suggests_the_nearest_known_one() -> None:

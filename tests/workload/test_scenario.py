@@ -69,7 +69,7 @@ def test_three_faults_are_listed_at_once_with_key_value_and_remedy(tmp_path: Pat
 @pytest.mark.parametrize(
     ("path", "value", "key", "remedy"),
     [
-        ("schema", "surge/scenario/2", "schema", "write one of surge/scenario/1"),
+        ("schema", "surge/scenario/2", "schema", 'write "surge/scenario/1"'),
         ("seed", 1.5, "seed", "write a whole number from 0"),
         ("seed", -1, "seed", "write a whole number from 0"),
         ("seed", True, "seed", "write a whole number from 0"),
