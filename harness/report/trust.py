@@ -33,7 +33,7 @@ class TrustRow:
 
 @dataclass(frozen=True)
 class TrustLevel:
-    """One level of load, and the rows compared at it by step; ``pace``: how dear the machine was."""
+    """One level of load, its rows by step, and in words how dear the machine was (``pace``)."""
 
     title: str
     pace: str

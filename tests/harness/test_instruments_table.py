@@ -97,8 +97,8 @@ def test_every_name_that_is_read_is_in_the_table(pattern: str) -> None:
 
 def test_what_the_model_uses_is_said_of_every_name_that_calibration_reads() -> None:
     """And of no other that only a person looks at."""
-    files = [CHECKOUT / "simulation" / f"{name}.py"
-             for name in ("calibrate", "costs", "evidence", "pace", "self_check", "photo_fit")]  # fmt: skip
+    readers = ("calibrate", "costs", "evidence", "pace", "self_check", "photo_fit")
+    files = [CHECKOUT / "simulation" / f"{name}.py" for name in readers]
     read = set().union(*(NAME.findall(path.read_text()) for path in files))
     read = {re.sub(r"_(sum|count|bucket)$", "", name) for name in read}
     used = {name for name, row in table().items() if not row.used_for.startswith("–")}
