@@ -13,6 +13,7 @@ from harness.trust_tables import show_trust, widened_text
 from harness.walk import Options, named
 from simulation.bounds import Bounds
 from simulation.plan import Plan, find_plan
+from simulation.projection import Projection
 from simulation.screen import Clock
 from simulation.search import SETTINGS
 from simulation.sensitivity import Sensitivity
@@ -161,6 +162,17 @@ def show_sensitivity(found: Sensitivity) -> None:
     show("What matters most", columns, rows, caption)
 
 
+def nobody_asked(confirmed: Projection) -> Iterator[str]:
+    """Collapses that no objective judges: the plan meets what was asked, and loses people."""
+    objectives = confirmed.question.scenario.objectives
+    if confirmed.collapses and not any(one.kind == "collapse" for one in objectives):
+        worst = max(one.lost_share for one in confirmed.replications)
+        yield (
+            f"  Up to {share(worst)} of the people are lost, and no objective of the scenario asks "
+            'about that: add "p_collapse < 1%" to have it planned for.'
+        )
+
+
 def _said(found: Plan, trust: Trust) -> Iterator[str]:
     yield ""
     yield f"Bottleneck: {found.bounds.bottleneck.sentence}."
@@ -170,6 +182,7 @@ def _said(found: Plan, trust: Trust) -> Iterator[str]:
         f"Confirmed by {done} of {found.wanted} replications: {collapses} collapsed; probability "
         f"between {share(low)} and {share(high)} (95 %)."
     )
+    yield from nobody_asked(found.confirmed)
     if done < found.wanted:
         yield "  Time ran out before all of them: give a longer --max-wall."
     cliff = found.cliff

@@ -8,14 +8,19 @@ from typing import Any
 
 import pytest
 
-from harness.plan_tables import show_bounds
+from harness.plan_tables import nobody_asked, show_bounds
 from harness.projecting import Asked
 from harness.projection_tables import show_unstable
 from harness.walk import Walk
 from simulation.bounds import bounds_of
+from simulation.deployment import Deployment
+from simulation.projection import Projection
+from simulation.replication import Question, Replication
 from tests.harness.report_runs import words_of, write_projection
 from tests.simulation import upstream_bound
 from tests.simulation.test_calls_and_draw import asked
+from workload.manifest import Bending
+from workload.summary import Summary
 
 Verb = Callable[..., Any]
 Faults = Callable[[Any], list[str]]
@@ -128,6 +133,23 @@ def test_a_plan_is_as_documented_and_says_what_to_buy(
     assert "The cliff" in page
     assert waves["sentence"] in page
     assert "What more demand breaks" in page
+
+
+def test_a_collapse_that_no_objective_judges_is_told() -> None:
+    """A plan may meet its objectives and lose people: it says so, and what to add."""
+    counted = Summary(1.0, 1.0, (), 0, {}, {})
+    some = [Replication(seed, counted, {}, 100, 6 * seed, 0, 0, 0.0, "") for seed in (0, 1, 2)]
+
+    def told(objectives: tuple[str, ...], runs: list[Replication]) -> str:
+        wave = upstream_bound.scenario(objectives=objectives)
+        question = Question(wave, upstream_bound.model(), Deployment(), Bending((0.0, 1.0)))
+        return "\n".join(nobody_asked(Projection(question, tuple(runs))))
+
+    unasked = told(("backlog identity < 2min",), some)
+    assert "Up to 12.00% of the people are lost" in unasked
+    assert 'add "p_collapse < 1%"' in unasked
+    assert told(("p_collapse < 5%",), some) == ""
+    assert told((), some[:1]) == ""
 
 
 def test_a_given_quota_that_is_too_small_exits_2_with_the_proof(
