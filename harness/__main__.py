@@ -3,5 +3,7 @@
 import sys
 
 from harness.cli import main
+from harness.interruption import hear_ctrl_c
 
+hear_ctrl_c()
 sys.exit(main())

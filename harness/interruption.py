@@ -16,10 +16,17 @@ class Wish:
         raise KeyboardInterrupt
 
 
+def hear_ctrl_c() -> None:
+    """From now on SIGINT raises KeyboardInterrupt, also where it came in ignored.
+
+    A shell that is no terminal starts what runs in its background so.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def end_on_any_wish() -> Wish:
     """From now on SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt.
 
-    SIGINT too: a shell that is no terminal starts what runs in its background with SIGINT ignored.
     A SIGHUP that is ignored stays so: that is what nohup is for.
     """
     wish = Wish()

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import signal
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
+from harness.interruption import end_on_any_wish
 from harness.stack import Stack
 from harness.stack_settings import USUAL_PORTS, Ports, StackSettings, with_pairs
 from harness.verbs import Subparsers, declare
@@ -43,8 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     ports = Ports() if arguments.free_ports else USUAL_PORTS
     if arguments.port is not None:
         ports = replace(ports, service=arguments.port)
-    for wish in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(wish, interrupt)
+    end_on_any_wish()
     with Stack(settings, ports=ports, logs=arguments.logs) as stack:
         if arguments.json:
             print(json.dumps(description(stack)), flush=True)
@@ -53,10 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
         while True:
             stack.check()
             time.sleep(CHECK_EVERY_S)
-
-
-def interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def description(stack: Stack) -> dict[str, object]:

@@ -32,8 +32,12 @@ def get(url: str) -> Any:
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """`surge serve --free-ports --json …`, and what it said when it was ready."""
-    command = ["./surge", "serve", "--free-ports", "--json", *arguments]
+    """`surge serve --free-ports --json …`, and what it said when it was ready.
+
+    SIGINT comes in ignored, as a script hands it on to what runs in its background.
+    """
+    deaf = ["sh", "-c", """trap '' INT; exec "$@\"""", "sh"]
+    command = [*deaf, "./surge", "serve", "--free-ports", "--json", *arguments]
     process = subprocess.Popen(
         command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
