@@ -30,11 +30,13 @@ SIZE: Final = 0  # entries on the heap
 RING: Final = 1  # the ring whose first event comes first, or NO_RING
 TIGHT: Final = 2  # 1 + the ring that needs more room, or 0
 COME: Final = 3  # people who have arrived
-STATE: Final = 4
+ROOM: Final = 4  # cells of the heap
+RINGS: Final = 5
+STATE: Final = 6
 
 
 class Calendar(NamedTuple):
-    """What lies ahead; int64 arrays."""
+    """What lies ahead; int64 arrays, bare ones in compiled code."""
 
     heap: Any
     rings: Any
@@ -152,7 +154,7 @@ def take_from_ring(c: Calendar) -> None:
 def find_first_ring(c: Calendar) -> None:
     """Say which ring's first event comes first."""
     best = NO_RING
-    for other in range(len(c.ends) // RING_CELLS):
+    for other in range(c.state[RINGS]):
         if c.ends[RING_CELLS * other + 1] > 0 and (
             best == NO_RING or is_earlier(c.rings, head(c, other), head(c, best))
         ):
@@ -188,10 +190,11 @@ class Ahead:
         self._ends = np.zeros((count, RING_CELLS), dtype=np.int64)
         self._ends[:, 2], self._ends[:, 3] = np.arange(count) * room, room
         self._state = np.zeros(STATE, dtype=np.int64)
-        self._state[RING] = NO_RING
+        self._state[RING], self._state[RINGS] = NO_RING, count
         self.calendar = self._now()
 
     def _now(self) -> Calendar:
+        self._state[ROOM] = len(self._heap.array)
         return Calendar(self._heap.array, self._rings.array, self._ends.reshape(-1), self._state)
 
     def make_room(self, most: int) -> None:

@@ -1,9 +1,9 @@
 """The compiled engine: the same functions under an own event calendar, at full size in seconds.
 
 numba compiles `workload.visit.advance`, `workload.draws` and the functions behind
-`simulation.kernel` as they stand; only the two casts of `draws` are replaced (they are no-ops in
-Python, and change the type here). What exists twice is the loop over the calendar alone: `_run`
-below, and SimPy's in `driver`.
+`simulation.kernel` as they stand; only the length of an integer and the two casts of `draws` are
+replaced (which are no-ops in Python, and change the type here). What exists twice is the loop over
+the calendar alone: `_run` below, and SimPy's in `driver`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 import numpy as np
+from numba.cpython.unsafe.numbers import leading_zeros
 from numba.extending import overload
 from numpy.typing import NDArray
 
@@ -44,9 +45,11 @@ from simulation.calendar import (
     ENTRY,
     RING,
     RING_CELLS,
+    ROOM,
     SIZE,
     TIGHT,
     Ahead,
+    Calendar,
     find_first_ring,
     head,
     is_next_on_ring,
@@ -55,7 +58,7 @@ from simulation.calendar import (
     take_from_ring,
 )
 from simulation.carried import carry_over, is_carried
-from simulation.compilation import callable_from_machine_code, machine_code, settle
+from simulation.compilation import bare, callable_from_machine_code, machine_code, settle
 from simulation.depths import look
 from simulation.kernel import handle
 from simulation.places import open_visit
@@ -80,6 +83,12 @@ def _to_word(value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, AR
 @overload(workload.draws.to_int)
 def _to_int(word):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
     return lambda word: np.int64(word)  # noqa: PLW0108
+
+
+@overload(workload.draws.bits)
+def _bits(value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
+    zeros: Any = leading_zeros
+    return lambda value: 64 - zeros(value)
 
 
 def _compile_as_it_stands() -> None:
@@ -107,13 +116,13 @@ NEXT: Final = 3  # all of a window have come: say who is in the next one and go 
 
 
 @machine_code()
-def _is_full(w: Any, c: Any) -> Any:
+def _is_full(w: Any, c: Any, rows: int) -> Any:
     most = w.cells[at.C_MOST_OUT]
     return (
         min(w.cells[at.C_ROOM_VISITS], w.cells[at.C_ROOM_JOBS]) <= most
-        or (c.state[SIZE] + most) * ENTRY > len(c.heap)
+        or (c.state[SIZE] + most) * ENTRY > c.state[ROOM]
         or c.state[TIGHT] > 0
-        or (w.cells[at.C_TRACE] == 1 and (w.cells[at.C_ROWS] + 2) * at.ROW > len(w.rows))
+        or (w.cells[at.C_TRACE] == 1 and (w.cells[at.C_ROWS] + 2) * at.ROW > rows)
     )
 
 
@@ -202,6 +211,18 @@ def _forget(w: Any, c: Any) -> None:
 
 
 @machine_code()
+def _bare(w: Any) -> at.World:
+    """The world as compiled code reads and writes it; of ``scaling`` the length is asked."""
+    return at.World(
+        bare(w.cells), bare(w.visits), bare(w.marks), bare(w.jobs), bare(w.cores), bare(w.loops),
+        bare(w.stations), bare(w.out), bare(w.routes), bare(w.tables), bare(w.plan), bare(w.pauses),
+        bare(w.bounds), bare(w.least), bare(w.counts), bare(w.tallies), bare(w.offered),
+        bare(w.achieved), bare(w.declined), bare(w.ends), bare(w.rows), w.scaling,
+        bare(w.followed), bare(w.lengths),
+    )  # fmt: skip
+
+
+@machine_code()
 def _put_on_calendar(w: Any, c: Any) -> None:
     for place in range(0, w.cells[at.C_OUT] * at.OUT, at.OUT):
         put(c, w.out[place], w.out[place + 1], w.out[place + 2])
@@ -211,12 +232,15 @@ def _put_on_calendar(w: Any, c: Any) -> None:
 @machine_code(outermost=True)
 def _run(w: Any, c: Any, who: Any, when: Any, last: int, budget: int) -> int:
     """Let time pass: DONE, FULL, PAUSED or NEXT. ``last``: 1 when nobody comes after these."""
+    rows, people = len(w.rows), len(when)
+    w, who, when = _bare(w), bare(who), bare(when)
+    c = Calendar(bare(c.heap), bare(c.rings), bare(c.ends), bare(c.state))
     horizon = w.cells[at.C_HORIZON]
     _put_on_calendar(w, c)
     for _ in range(budget):
         if c.state[TIGHT] > 0:
             _forget(w, c)
-        if _is_full(w, c):
+        if _is_full(w, c, rows):
             return FULL
         now, code, ref = horizon, 0, 0
         rings = is_next_on_ring(c)
@@ -226,10 +250,10 @@ def _run(w: Any, c: Any, who: Any, when: Any, last: int, budget: int) -> int:
         elif c.state[SIZE] > 0:
             now, code, ref = c.heap[0], c.heap[1], c.heap[2]
         come = c.state[COME]
-        if come == len(when) and last == 0:
+        if come == people and last == 0:
             return NEXT
         # Of one instant, arrivals are the first: no kind of event has a lower code.
-        arrives = come < len(when) and when[come] <= now
+        arrives = come < people and when[come] <= now
         if arrives:
             now = when[come]
         if now >= horizon:

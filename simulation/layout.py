@@ -33,6 +33,7 @@ class World(NamedTuple):
     plan: Sequence[int]  # the itinerary's plan
     pauses: Sequence[int]  # the itinerary's pause tables
     bounds: Sequence[int]  # upper bounds of histogram buckets
+    least: Sequence[int]  # where to look for a bucket
     counts: MutableSequence[int]  # latency histograms, one a step
     tallies: MutableSequence[int]  # TALLY cells a step
     offered: MutableSequence[int]  # first attempts by step and time cell

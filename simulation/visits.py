@@ -11,7 +11,8 @@ from simulation.layout import World, code_of, post
 from simulation.photos import photo_leaves
 from simulation.places import drop_job, let_go, take_job_of
 from simulation.waiting_room import leave_room, take_ticket
-from workload.draws import ROUTE, draw
+from workload.draws import ROUTE, bits, draw
+from workload.histogram import EIGHT, FIRST_BITS
 from workload.journey import MAIL_KIND, MAIL_PATIENCE, NO_MAIL, TIMEOUT, WIDTH
 from workload.visit import ACCEPTED, DECLINED, GOES_ON, MAIL_MISSED, failure
 
@@ -198,7 +199,7 @@ def count_answer(w: World, now: int, visit: int, step: int, outcome: int) -> Non
     """Count a step that got its answer: how long it took from its first intended start."""
     took = now - w.visits[visit + at.V_FIRST]
     buckets = w.cells[at.C_BUCKETS]
-    w.counts[step * buckets + bucket_of(w.bounds, buckets - 1, took)] += 1
+    w.counts[step * buckets + bucket_of(w.bounds, w.least, buckets - 1, took)] += 1
     if outcome == ACCEPTED:
         w.tallies[step * at.TALLY + at.T_ACCEPTED] += 1
         if step == w.cells[at.C_JOIN_STEP] and now <= w.cells[at.C_WAVE_CLOSES]:
@@ -210,21 +211,29 @@ def count_answer(w: World, now: int, visit: int, step: int, outcome: int) -> Non
 
 
 def count_in_time(w: World, series: MutableSequence[int], step: int, instant: int) -> None:
-    """One more in the time cell of an instant; the last cell takes what lies beyond."""
-    cells = w.cells[at.C_TIME_CELLS]
-    series[step * cells + min(instant // w.cells[at.C_CELL_NS], cells - 1)] += 1
+    """One more in the time cell of an instant, which is past; the last one takes what lies beyond.
+
+    Most are in the cell that has not ended: how many have, `depths.look` has counted.
+    """
+    cells, width, cell = w.cells[at.C_TIME_CELLS], w.cells[at.C_CELL_NS], w.cells[at.C_LOOKS]
+    if instant < w.cells[at.C_LOOK_AT] - width:
+        cell = instant // width
+    series[step * cells + min(cell, cells - 1)] += 1
 
 
-def bucket_of(bounds: Sequence[int], count: int, value: int) -> int:
-    """Index of the first bound that is not below the value; ``count`` if there is none."""
-    low, high = 0, count
-    while low < high:
-        middle = (low + high) >> 1
-        if bounds[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def bucket_of(bounds: Sequence[int], least: Sequence[int], count: int, value: int) -> int:
+    """Index of the first bound that is not below the value; ``count`` if there is none.
+
+    ``least``: as `workload.histogram.LEAST`.
+    """
+    if value <= bounds[0]:
+        return 0
+    if value > bounds[count - 1]:
+        return count
+    length = bits(value)
+    first = value >> (length - EIGHT)
+    at_least = least[((length - FIRST_BITS) << (EIGHT - 1)) + first - (1 << (EIGHT - 1))]
+    return at_least + (bounds[at_least] < value)
 
 
 def trace(w: World, now: int, visit: int, outcome: int, ending: int) -> None:

@@ -18,7 +18,7 @@ from workload.attack import step_done
 from workload.draws import threshold
 from workload.durations import SECOND_NS, Duration, constant
 from workload.errors import Fault, InputError
-from workload.histogram import BOUNDS_NS, BUCKETS
+from workload.histogram import BOUNDS_NS, BUCKETS, LEAST
 from workload.journey import MAILS, SUPPORT_STEP, Itinerary, Journey
 from workload.wave_draw import JOINED_BY
 
@@ -92,9 +92,7 @@ def build_world(order: Order, places: int = 0) -> at.World:
     for offset, (_, agents) in zip(offsets, shifts, strict=True):
         tables.flat.extend((offset, agents))
     cores, loops = _processors(order.deployment, cells)
-    steps = len(order.journey.names)
-    time_cells = max(1, -(-round(order.horizon_s * SECOND_NS) // cells[at.C_CELL_NS]))
-    cells[at.C_TIME_CELLS] = time_cells
+    steps, time_cells = len(order.journey.names), cells[at.C_TIME_CELLS]
     world = at.World(
         cells=cells,
         visits=[],
@@ -109,6 +107,7 @@ def build_world(order: Order, places: int = 0) -> at.World:
         plan=list(order.itinerary.plan),
         pauses=list(order.itinerary.pauses),
         bounds=BOUNDS_NS.tolist(),
+        least=LEAST.tolist(),
         counts=[0] * (steps * BUCKETS),
         tallies=[0] * (steps * at.TALLY),
         offered=[0] * (steps * time_cells),
@@ -242,6 +241,7 @@ def _cells(order: Order, tables: _Tables) -> list[int]:
         at.C_CELL_NS: _ns(order.cell_s),
         at.C_LOOK_AT: _ns(order.cell_s),
         at.C_HORIZON: _ns(order.horizon_s),
+        at.C_TIME_CELLS: max(1, -(-_ns(order.horizon_s) // _ns(order.cell_s))),
         # A flush causes a mail and a check for each of its rows, a registry that comes back a call
         # for each of its slots, a shift that begins one of each agent; other events cause a few.
         at.C_MOST_OUT: 2 * deployment.batch_rows

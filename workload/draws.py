@@ -6,7 +6,7 @@ parameter is judged on the same luck (common random numbers).
 
 The generator is the finaliser of splitmix64 (Steele, Lea & Flood 2014) over 64-bit words. The
 functions below are written in the subset that numba compiles; the compiled engine replaces only
-the two casts ``to_word`` and ``to_int``, which are no-ops of type here.
+the two casts ``to_word`` and ``to_int``, which are no-ops of type here, and ``bits``.
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ def to_word(value: int) -> int:
 def to_int(word: int) -> int:
     """A word below 2**63 as a signed integer."""
     return word
+
+
+def bits(value: int) -> int:
+    """How many bits an integer above 0 has."""
+    return value.bit_length()
 
 
 def mix(word: int) -> int:

@@ -28,6 +28,19 @@ def _bounds() -> NDArray[np.int64]:
 
 
 BOUNDS_NS: Final = _bounds()
+#: The bucket of the least duration that has so many bits, FIRST_BITS or more, and begins with these
+#: EIGHT of them: ``LEAST[(bits - FIRST_BITS << 7) + first eight - 128]``. Bounds are wider apart
+#: than such durations, so the bucket of each of them is this one or the next.
+EIGHT: Final = 8
+FIRST_BITS: Final = FIRST_NS.bit_length()
+LEAST: Final = np.searchsorted(
+    BOUNDS_NS,
+    [
+        first << (bits - EIGHT)
+        for bits in range(FIRST_BITS, LAST_NS.bit_length() + 1)
+        for first in range(1 << (EIGHT - 1), 1 << EIGHT)
+    ],
+)
 BUCKETS: Final = len(BOUNDS_NS) + 1
 INFINITE: Final = BUCKETS - 1
 
