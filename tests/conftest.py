@@ -3,11 +3,31 @@
 import os
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from harness.database import fresh_database
 from harness.postgres import database
+from tests.parts import PARTS, part_of, rank_of
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--part`, by which `surge test` runs the tests in two halves."""
+    parser.addoption("--part", choices=PARTS, help="only what computes, or only what runs alone")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The files of the other part are not even imported."""
+    part = config.getoption("--part", None)
+    other = part is not None and collection_path.is_file() and part_of(collection_path) != part
+    return True if other else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is fast comes first, so that most faults are seen soon."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is not None, rank_of(item.path)))
 
 
 def pytest_configure() -> None:
