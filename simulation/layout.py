@@ -67,7 +67,7 @@ C_FLUSH_ROW: Final = 16
 C_WRITE_BASE: Final = 17  # database ns a flush, and a row of it
 C_WRITE_ROW: Final = 18
 C_COMMIT_TABLE: Final = 19
-C_FLUSHES: Final = 21  # flushes so far: the address of a commit's draw
+C_COMMITS: Final = 21  # of everybody so far: the address of a commit's draw
 C_DB_FIRST: Final = 22  # the database's cores are C_DB_FIRST .. + C_DB_CORES - 1
 C_DB_CORES: Final = 23
 C_CAP: Final = 24  # most requests in flight a worker, 0: none
@@ -159,7 +159,8 @@ C_MARKING: Final = 110
 C_DECIDING: Final = 111
 C_DECISION_HEAD: Final = 112  # checks whose decisions go with the next one
 C_DECISION_TAIL: Final = 113
-CELLS: Final = 114
+C_FLUSHES: Final = 114  # of the write batchers
+CELLS: Final = 115
 
 # ---- a visit -------------------------------------------------------------------------------------
 # Visits are most of a projection's memory: eight cells of 64 bits in `visits`, and as many of 16

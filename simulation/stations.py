@@ -115,8 +115,9 @@ def database_done(w: World, done: int, job: int) -> None:
     if what == at.IN_CLAIM:
         drop_job(w, job)
         return
-    address = w.cells[at.C_FLUSHES]
-    w.cells[at.C_FLUSHES] = address + 1
+    address = w.cells[at.C_COMMITS]
+    w.cells[at.C_COMMITS] = address + 1
+    w.cells[at.C_FLUSHES] += 1 if what == at.IN_FLUSH else 0
     commit = drawn(w.tables, w.cells[at.C_COMMIT_TABLE], seed, address, 0, 0, COMMIT)
     kind = at.FLUSH_DONE if what == at.IN_FLUSH else at.BATCH_DONE
     post(w, done + commit, code_of(kind, address, 0, 0), job)

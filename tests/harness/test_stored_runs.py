@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from harness.checked import with_agreement
+from harness.measuring import deployment_of, question_of
 from harness.model_tables import show_model
 from harness.stored_runs import (
     BOUNDS,
@@ -31,11 +32,15 @@ from harness.stored_runs import (
     thinned,
     worse,
 )
+from simulation.evidence import read_run
+from simulation.projection import replicate
+from simulation.self_check import figures
 from tests.simulation.test_trust import agreement
 from workload.durations import Duration
 from workload.errors import RecordError
 from workload.history import read_history
 from workload.manifest import read_json, read_manifest
+from workload.scenario import load_scenario
 from workload.telemetry import Telemetry, read_telemetry
 
 #: A log error may grow by this much before it is called worse: three per cent.
@@ -165,3 +170,16 @@ def test_what_is_no_record_and_no_name_is_refused(
     with pytest.raises(SystemExit, match="2"):
         main(["keep", str(tmp_path), "No Name"])
     assert "use a-z" in capsys.readouterr().err
+
+
+def test_batches_of_the_model_are_as_large_as_the_services() -> None:
+    """At the highest level that was learned from: rows in a flush, within a tenth."""
+    directory = SETS[0]
+    model, run = model_of(directory), read_run(directory / "low-3")
+    deployment, seed = deployment_of(run), run.manifest.seed
+    scenario = load_scenario(str(directory / "held-out-1" / "scenario.toml"), None)
+    asked = question_of(scenario, model, deployment, run.manifest.bending, seed)
+    found = {one.name: one for one in figures(run, replicate(asked, seed), model, deployment)}
+    rows = found["rows in a flush"]
+    assert rows.simulated > 1.0
+    assert rows.holds
