@@ -11,14 +11,14 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from harness.checked import basis_of, with_agreement
 from harness.experiment_design import Design
-from harness.held_deployments import System, check_deployments
+from harness.held_deployments import System, busy_levels, check_deployments
 from harness.measuring import (
     DRAIN_S,
     Experiment,
@@ -112,15 +112,16 @@ def verify(
         pulses = experiment.pulses("pulses", min(low_per_s))
         model = calibrate_runs([*low, pulses])
         model.write(directory / "model.json")
-        foreseen = _foresee(experiment, model, held_out_per_s)
+        system = System(scenario, model, settings, deployment_of(low[-1]), design)
+        busy = busy_levels(system, max(held_out_per_s))
+        foreseen = _foresee(experiment, model, (*held_out_per_s, *busy))
         written_unix, sha256 = write_prediction(directory, foreseen)
-        held = _held_out(experiment, model, foreseen)
+        held = _held_out(experiment, model, foreseen, busy)
     basis = replace(
         basis_of(experiment.results[-1].manifest, directory),
         predicted_unix=written_unix,
         prediction_sha256=sha256,
     )
-    system = System(scenario, model, settings, deployment_of(low[-1]), design)
     changed = check_deployments(system, directory, max(held_out_per_s), tell)
     predicted = _saturation_of(overloaded, scenario, model, design) if overloaded else math.nan
     learned = [_as_it_was([run], scenario, model, held_out=False) for run in low]
@@ -213,19 +214,23 @@ def write_prediction(directory: Path, foreseen: Sequence[Foreseen]) -> tuple[flo
 
 
 def _held_out(
-    experiment: Experiment, model: ServiceModel, foreseen: Sequence[Foreseen]
+    experiment: Experiment,
+    model: ServiceModel,
+    foreseen: Sequence[Foreseen],
+    busy: Mapping[float, Mapping[str, float]],
 ) -> list[Level]:
     """Measure what was predicted, and compare.
 
     The model of the prediction, at the pace that the machine then turned out to have: nothing else
-    of these runs goes into it. What was written down before is compared too.
+    of these runs goes into it. What was written down before is compared too. ``busy``: visitors a
+    second -> expected busy shares, where a level was chosen by them.
     """
     measured: dict[float, list[tuple[Run, Summary]]] = {}
     for one in foreseen:
         run = _measured(experiment, one.name, one.per_s)
         measured.setdefault(one.per_s, []).append((run, one.summary))
     found = []
-    for _, pairs in sorted(measured.items()):
+    for per_s, pairs in sorted(measured.items()):
         runs, written = [run for run, _ in pairs], [said for _, said in pairs]
         level = _as_it_was(runs, experiment.scenario, model, held_out=True, written=written)
         if abs(level.pace - 1.0) > STEADY:
@@ -233,7 +238,7 @@ def _held_out(
                 f"  processor time was {level.pace:.2f} times as dear as while the model was "
                 "learned: such a machine says little; measure again"
             )
-        found.append(level)
+        found.append(replace(level, expected=busy.get(per_s, {})))
     return found
 
 

@@ -18,11 +18,13 @@ class Design:
     Its mean load is low, but while a pulse lasts the loop does not sleep and batches grow, so that
     the cost of a request can be told from that of a wake-up, and a row's from a flush's.
     With ``low_per_s`` and ``held_out_per_s`` (visitors a second) the levels are given, and
-    saturation is not measured. ``deployments``: names of changed ones that are held out too.
+    saturation is not measured. ``busy``: further held-out levels, by how busy the model expects its
+    busiest station to be there. ``deployments``: names of changed ones that are held out too.
     """
 
     low: tuple[float, ...] = (0.12, 0.24, 0.35)
     held_out: tuple[float, ...] = (0.705,)
+    busy: tuple[float, ...] = ()
     repeats: int = 2
     pulse: int = 300
     pulse_every_s: float = 3.0
@@ -38,7 +40,7 @@ class Design:
 QUICK: Final = Design()
 THOROUGH: Final = Design(
     low=(0.1, 0.18, 0.25, 0.32),
-    held_out=(0.65, 0.8, 0.9),
+    busy=(0.65, 0.8, 0.9),
     repeats=3,
     level_s=60.0,
     saturation_s=15.0,
@@ -72,7 +74,7 @@ def read_design(arguments: argparse.Namespace) -> Design:
         if low and held_out and min(held_out) < 2 * max(low):
             remedy = f"each at least twice the highest level, {2 * max(low):g}"
             faults.append(Fault("--held-out", arguments.held_out, remedy))
-        design = replace(design, low_per_s=low, held_out_per_s=held_out)
+        design = replace(design, low_per_s=low, held_out_per_s=held_out, busy=())
     if arguments.deployments:
         design = replace(design, deployments=_deployments(arguments.deployments, faults))
     if faults:

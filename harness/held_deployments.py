@@ -171,6 +171,26 @@ def rate_at(
     return per_s, loads
 
 
+def busy_levels(system: System, first_per_s: float) -> dict[float, Mapping[str, float]]:
+    """Visitors a second -> busy share by station, where the busiest is as busy as the design says.
+
+    True utilisation: a share of saturation says little of it, since batches grow and a loop that
+    is busy does not sleep.
+    """
+    unchanged = Changed("", "", system.settings, system.scenario)
+    seed = system.scenario.seed + 1
+    found: dict[float, Mapping[str, float]] = {}
+    for share in system.design.busy:
+        per_s, loads = rate_at(share, lambda at: unchanged.question(system, at, seed), first_per_s)
+        found[per_s] = rounded(loads)
+    return found
+
+
+def rounded(loads: Mapping[str, float]) -> dict[str, float]:
+    """As an agreement keeps them."""
+    return {station: round(load, 4) for station, load in loads.items()}
+
+
 def check_deployments(
     system: System, directory: Path, first_per_s: float, tell: Tell
 ) -> list[Level]:
@@ -221,7 +241,6 @@ def _checked(
         experiment = Experiment(stack, changed.scenario, directory, design, tell)
         experiment.measure("warm-up", min(per_s, WARM_UP_PER_S), design.warm_up_s)
         runs = [experiment.measure(name, per_s, design.level_s) for name in names]
-    rounded = {station: round(load, 4) for station, load in loads.items()}
     as_it_was = [
         changed.predicted(system.as_in(run), per_s, seed) for seed, run in enumerate(runs, first)
     ]
@@ -232,5 +251,5 @@ def _checked(
         pace=round(pace_of(runs, system.model), 4),
         written=foreseen,
         deployment=changed.name,
-        expected=rounded,
+        expected=rounded(loads),
     )

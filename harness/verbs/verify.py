@@ -13,8 +13,9 @@ def add(subparsers: Subparsers) -> None:
         "calibrate on low load, predict a held-out level, measure it, print the signed errors",
         "surge verify --quick",
         about="Starts the reference system, finds its saturation, learns from levels below 36 % of "
-        "it, writes down what it expects at 65, 80 and 90 % (quick: 70.5 %), and then measures "
-        "that. Exit 0 when it was measured, whatever the errors are; 3 when a run was invalid.",
+        "it, writes down what it expects at 70.5 % and where it expects the core to be 65, 80 and "
+        "90 % busy (quick: only the first), and then measures that. Exit 0 when it was measured, "
+        "whatever the errors are; 3 when a run was invalid.",
     )
     add = parser.add_argument
     add("--scenario", metavar="NAME|FILE", default="prakerja-2020", help="whose visitors walk")

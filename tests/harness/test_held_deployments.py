@@ -6,7 +6,13 @@ import pytest
 
 from benchmarks.costs import OURS
 from harness.experiment_design import DEPLOYMENTS, QUICK
-from harness.held_deployments import System, binding_slots, changed_deployments, rate_at
+from harness.held_deployments import (
+    System,
+    binding_slots,
+    busy_levels,
+    changed_deployments,
+    rate_at,
+)
 from harness.measuring import measured_part, own_settings
 from simulation.deployment import Deployment
 from simulation.projection import Question
@@ -70,3 +76,13 @@ def test_a_level_is_found_at_which_the_busiest_station_is_as_busy_as_asked() -> 
     per_s, loads = rate_at(0.5, ask, 900.0)
     assert per_s < 900.0
     assert max(loads.values()) == pytest.approx(0.5, abs=0.08)
+
+
+def test_levels_are_chosen_by_how_busy_the_model_expects_the_core_to_be() -> None:
+    """True utilisation: the rates rise with it, but not in proportion."""
+    low, high = 0.4, 0.7
+    found = busy_levels(replace(SYSTEM, design=replace(SYSTEM.design, busy=(low, high))), 600.0)
+    (slow, quiet), (fast, busy) = found.items()
+    assert max(quiet.values()) == pytest.approx(low, abs=0.08)
+    assert max(busy.values()) == pytest.approx(high, abs=0.08)
+    assert fast > slow
