@@ -40,15 +40,17 @@ def carry_over(w: World, now: int, who: int) -> int:
     checks, mails = w.cells[at.C_CARRIED_CHECKS], w.cells[at.C_CARRIED_MAILS]
     if place < checks:
         age = waited(w.cells[at.C_CHECK_AGE], place, checks)
+        job = take_job_of(w, at.CHECKING, visit, 0)
         stand(w, now, visit, w.cells[at.C_AWAIT_STEP], age)
         w.marks[visit + at.M_INBOX] = 1 << VERIFY_MAIL
         w.marks[visit + at.M_IDENTITY] = at.QUEUED
-        stand_for_slot(w, now, take_job_of(w, at.CHECKING, visit, 0), now - age)
+        stand_for_slot(w, now, job, now - age)
         settle_line(w, now, at.CHECKS)
     elif place < checks + mails:
         age = waited(w.cells[at.C_MAIL_AGE], place - checks, mails)
+        job = take_job_of(w, at.MAILING, visit, VERIFY_MAIL)
         stand(w, now, visit, w.cells[at.C_VERIFY_STEP], age)
-        stand_for_connection(w, now, take_job_of(w, at.MAILING, visit, VERIFY_MAIL), now - age)
+        stand_for_connection(w, now, job, now - age)
         settle_line(w, now, at.MAIL)
     else:
         call(w, now, visit)

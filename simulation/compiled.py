@@ -43,19 +43,23 @@ from simulation import layout as at
 from simulation.calendar import (
     COME,
     ENTRY,
+    LATE_COUNT,
+    LATE_ROOM,
+    ON_LATE,
+    ON_RING,
+    ON_SOON,
     RING,
     RING_CELLS,
-    ROOM,
-    SIZE,
+    SOON_COUNT,
+    SOON_ROOM,
     TIGHT,
     Ahead,
     Calendar,
     find_first_ring,
     head,
-    is_next_on_ring,
+    next_of_all,
     put,
-    take_from_heap,
-    take_from_ring,
+    take,
 )
 from simulation.carried import carry_over, is_carried
 from simulation.compilation import bare, callable_from_machine_code, machine_code, settle
@@ -120,7 +124,8 @@ def _is_full(w: Any, c: Any, rows: int) -> Any:
     most = w.cells[at.C_MOST_OUT]
     return (
         min(w.cells[at.C_ROOM_VISITS], w.cells[at.C_ROOM_JOBS]) <= most
-        or (c.state[SIZE] + most) * ENTRY > c.state[ROOM]
+        or c.state[SOON_COUNT] + most > c.state[SOON_ROOM]
+        or c.state[LATE_COUNT] + most > c.state[LATE_ROOM]
         or c.state[TIGHT] > 0
         or (w.cells[at.C_TRACE] == 1 and (w.cells[at.C_ROWS] + 2) * at.ROW > rows)
     )
@@ -193,16 +198,16 @@ def _forget(w: Any, c: Any) -> None:
     ring = c.state[TIGHT] - 1
     ends = RING_CELLS * ring
     first, start, room, kept = c.ends[ends], c.ends[ends + 2], c.ends[ends + 3], 0
-    state = at.AWAITING_MAIL if ring & 1 else at.IN_FLIGHT
     for entry in range(first, first + c.ends[ends + 1]):
         here = (start + (entry & (room - 1))) * ENTRY
         time, code, visit = c.rings[here], c.rings[here + 1], c.rings[here + 2]
         who, step = (code >> at.WHO_SHIFT) & at.WHO_MASK, (code >> at.STEP_SHIFT) & at.STEP_MASK
+        state = at.IN_FLIGHT if code >> at.KIND_SHIFT == at.TIMEOUT else at.AWAITING_MAIL
         if is_waiting_for(w, visit, who, step, code & at.NUMBER_MASK, state):
             there = (start + ((first + kept) & (room - 1))) * ENTRY
             c.rings[there], c.rings[there + 1], c.rings[there + 2] = time, code, visit
             kept += 1
-        elif time < w.cells[at.C_HORIZON]:
+        else:
             w.cells[at.C_EVENTS] += 1
     c.ends[ends + 1] = kept
     if 2 * kept <= room:
@@ -223,9 +228,12 @@ def _bare(w: Any) -> at.World:
 
 
 @machine_code()
-def _put_on_calendar(w: Any, c: Any) -> None:
+def _put_on_calendar(w: Any, c: Any, now: int) -> None:
+    """What an event has caused goes on the calendar, but nothing that lies beyond the record."""
     for place in range(0, w.cells[at.C_OUT] * at.OUT, at.OUT):
-        put(c, w.out[place], w.out[place + 1], w.out[place + 2])
+        time = w.out[place]
+        if time < w.cells[at.C_HORIZON]:
+            put(c, now, time, w.out[place + 1], w.out[place + 2])
     w.cells[at.C_OUT] = 0
 
 
@@ -234,21 +242,24 @@ def _run(w: Any, c: Any, who: Any, when: Any, last: int, budget: int) -> int:
     """Let time pass: DONE, FULL, PAUSED or NEXT. ``last``: 1 when nobody comes after these."""
     rows, people = len(w.rows), len(when)
     w, who, when = _bare(w), bare(who), bare(when)
-    c = Calendar(bare(c.heap), bare(c.rings), bare(c.ends), bare(c.state))
+    c = Calendar(bare(c.soon), bare(c.late), bare(c.rings), bare(c.ends), bare(c.ring_of),
+                 bare(c.state))  # fmt: skip
     horizon = w.cells[at.C_HORIZON]
-    _put_on_calendar(w, c)
+    _put_on_calendar(w, c, 0)
     for _ in range(budget):
         if c.state[TIGHT] > 0:
             _forget(w, c)
         if _is_full(w, c, rows):
             return FULL
         now, code, ref = horizon, 0, 0
-        rings = is_next_on_ring(c)
-        if rings:
-            place = head(c, c.state[RING])
-            now, code, ref = c.rings[place], c.rings[place + 1], c.rings[place + 2]
-        elif c.state[SIZE] > 0:
-            now, code, ref = c.heap[0], c.heap[1], c.heap[2]
+        place = next_of_all(c)
+        if place == ON_SOON:
+            now, code, ref = c.soon[0], c.soon[1], c.soon[2]
+        elif place == ON_LATE:
+            now, code, ref = c.late[0], c.late[1], c.late[2]
+        elif place == ON_RING:
+            first = head(c, c.state[RING])
+            now, code, ref = c.rings[first], c.rings[first + 1], c.rings[first + 2]
         come = c.state[COME]
         if come == people and last == 0:
             return NEXT
@@ -264,13 +275,10 @@ def _run(w: Any, c: Any, who: Any, when: Any, last: int, budget: int) -> int:
         if arrives:
             c.state[COME] = come + 1
             _arrive(w, now, who[come])
-        elif rings:
-            take_from_ring(c)
-            _happen(w, now, code, ref)
         else:
-            take_from_heap(c)
+            take(c, place)
             _happen(w, now, code, ref)
-        _put_on_calendar(w, c)
+        _put_on_calendar(w, c, now)
     return PAUSED
 
 
@@ -302,7 +310,7 @@ class CompiledEngine:
             arrays[name] = self._planes[name].array
         arrays["ends"] = Plane(order.people * at.END).array
         self.world = at.World(**arrays)
-        self._ahead = Ahead(len(order.journey.names))
+        self._ahead = Ahead(order.itinerary.plan)
 
     def run(
         self, arrivals: Arrivals | Roll, progress: Callable[[float], None] | None = None

@@ -24,9 +24,9 @@ def pause(w: World, now: int, visit: int, ns: int, after: int) -> None:
         to = w.visits[visit + at.V_WHO] * at.END
         w.ends[to + at.E_LAST] = w.visits[visit + at.V_JOINED] | at.ENDED_AWAITING_DRAW
         now = after
-        if now + ns >= w.cells[at.C_HORIZON]:
-            let_go(w, visit)  # a nation waits: nothing more of this visit is in the record
-            return
+    if now + ns >= w.cells[at.C_HORIZON]:
+        let_go(w, visit)  # a nation waits: nothing more of this visit is in the record
+        return
     step, number = w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER]
     post(w, now + ns, code_of(at.WAKE, w.visits[visit + at.V_WHO], step, number), visit)
 
