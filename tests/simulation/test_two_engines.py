@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -14,7 +15,15 @@ from simulation.compiled import CompiledEngine
 from simulation.driver import Call, SimpyEngine
 from simulation.world import Order
 from tests.simulation.scaling_situations import SCALING
-from tests.simulation.situations import SITUATIONS, Situation, differences, history_of, remains
+from tests.simulation.situations import (
+    SITUATIONS,
+    Situation,
+    differences,
+    history_of,
+    in_waves,
+    remains,
+)
+from workload.journey import Patience
 from workload.laws import broken
 
 EVERY = (*SITUATIONS, *SCALING)
@@ -55,21 +64,69 @@ def test_both_engines_leave_the_same_world_behind(name: str) -> None:
     assert differences(readable, compiled) == []
 
 
-#: Every station and every policy is in at least two of these; the others differ from them little.
+#: Every policy is in at least two of these, as is held below; the others differ from them little.
 AT_FULL_LENGTH = (
-    "calm", "everything ticks", "ticks on one shared core with a generator",
+    "ticks on one shared core with a generator", "one shared core and a generator",
     "dozens at a time meet quota ticks", "missed mail by ticks", "timeouts by ticks",
-    "all at once", "all at once, by ticks, shed", "overload, timeouts, retries, abandoned work",
-    "overload, shed", "mail gets lost", "one shared core and a generator",
-    "four workers on two cores", "batches of one row", "the registry's quota binds",
+    "nothing takes time", "batches of one row", "all at once, by ticks, shed",
+    "overload, timeouts, retries, abandoned work", "let in by waves", "let in by waves, by ticks",
+    "attacked by ticks, in a waiting room", "mail gets lost", "mail is slower than patience",
+    "checks and mails are queued, by ticks, and nobody knows since when",
     "checks inline by ticks, two workers, quota", "the registry goes out and comes back",
-    "the registry goes out by ticks, checks inline", "photos through a narrow line and a generator",
-    "photos by ticks", "a waiting room", "a waiting room by ticks, left early by the record",
-    "a call centre for those who fail", "a call centre by ticks",
-    "scales by its load, overloaded, and sheds",
+    "the registry goes out by ticks, checks inline", "seats are drawn while people still join",
+    "seats are drawn by ticks, and who looks comes at once",
+    "photos through a narrow line and a generator", "photos by ticks",
+    "a waiting room by ticks, left early by the record", "a call centre by shifts",
+    "a call centre by shifts, by ticks", "scales by its load, overloaded, and sheds",
+    "scales by plan by ticks, and takes back who drains",
     "scales by load and plan by ticks, ready in the instant that it looks",
     "every line is long, and those who fail call",
 )  # fmt: skip
+
+POLICIES: dict[str, Callable[[Situation], object]] = {
+    "one core for service and database": lambda it: it.deployment.shared_core,
+    "several event loops": lambda it: it.deployment.workers > 1,
+    "several replicas": lambda it: it.deployment.most_replicas > 1,
+    "small batches": lambda it: it.deployment.batch_rows < 10,
+    "a small pool": lambda it: it.deployment.pool < 8,
+    "a database of several cores": lambda it: it.deployment.database_cores > 1,
+    "registry slots": lambda it: it.deployment.registry_slots < 16,
+    "registry quota": lambda it: it.deployment.registry_quota_per_s,
+    "registry latency": lambda it: it.deployment.registry_latency,
+    "an outage": lambda it: any(not one.slots for one in it.deployment.registry_windows),
+    "a brown-out": lambda it: any(one.slower > 1 for one in it.deployment.registry_windows),
+    "queued": lambda it: it.deployment.identity_check == "queued",
+    "inline": lambda it: it.deployment.identity_check == "inline",
+    "mail delay": lambda it: it.deployment.mail_delay.mean_s,
+    "mail loss": lambda it: it.deployment.mail_loss,
+    "photo bandwidth": lambda it: it.deployment.photo_mbit_per_s,
+    "open": lambda it: it.deployment.admission == "open",
+    "shed": lambda it: it.deployment.admission == "shed",
+    "waiting room": lambda it: it.deployment.admission == "waiting_room",
+    "planned scaling": lambda it: it.deployment.scaling and it.deployment.scaling.planned,
+    "reactive scaling": lambda it: it.deployment.scaling and it.deployment.scaling.most,
+    "seats that are drawn": lambda it: it.walk.draw,
+    "a call centre": lambda it: it.walk.support and it.deployment.agents,
+    "shifts": lambda it: it.deployment.agent_shifts,
+    "an attack": lambda it: it.attack,
+    "people let in by waves": lambda it: it.arrivals_of is in_waves,
+    "timeouts and retries": lambda it: _patience(it).timeout_s < 1 < _patience(it).attempts,
+    "backoff": lambda it: 0 < _patience(it).backoff_s < _patience(it).backoff_cap_s,
+    "jitter": lambda it: _patience(it).jitter,
+    "lines that are long at the beginning": lambda it: any(it.waiting),
+    "a generator in between": lambda it: it.deployment.generator,
+}
+
+
+def _patience(situation: Situation) -> Patience:
+    return situation.walk.steps[1].patience
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_is_in_two_situations_of_full_length(policy: str) -> None:
+    """And there are at least twenty of them."""
+    assert len(set(AT_FULL_LENGTH)) >= 20
+    assert sum(bool(POLICIES[policy](BY_NAME[name])) for name in AT_FULL_LENGTH) >= 2
 
 
 @pytest.mark.slow
