@@ -88,7 +88,9 @@ def show_cliff(asked: Asked, found: CliffMap) -> None:
         "Replications that collapse (more than 5 % lost) of all, and the share lost; where some "
         "collapse and some do not: of those that do not / of those that do."
     )
-    show(f"Collapse over {over.name}", columns, rows, caption)
+    of = asked.question.scenario
+    read = f", reading {of.reading}" if of.reading else ""
+    show(f"Collapse over {over.name}{read}", columns, rows, caption)
     say("", *(f"{sentence}." for sentence in sentences(found)))
     trust = trust_of(asked.question)
     say(*(text for edge in found.edges if (text := _edge_text(found, edge, trust))))

@@ -11,7 +11,7 @@ from harness.progress import progress
 from harness.projecting import Asked, bytes_needed, fits_at_once, workers
 from harness.tables import Column, say, share, show, three_digits
 from harness.trust_tables import show_trust, widened_text
-from harness.walk import MOST_PEOPLE, named
+from harness.walk import MOST_PEOPLE, by_reading, named
 from simulation.projection import Question
 from simulation.screen import Clock
 from simulation.trust import Trust, at_demand, trust_of
@@ -97,7 +97,8 @@ def show_knee(asked: Asked, found: Knee) -> None:
         [str(one.seed), _rate(one.factor * rate), _times(one.factor), "; ".join(one.limiting)]
         for one in found.seeds
     )
-    caption = "Visitors a second: mean over the window. The shape of the curve stays."
+    read = by_reading(asked.question.scenario)
+    caption = f"Visitors a second: {read}mean over the window. The shape of the curve stays."
     show("The knee, seed by seed", columns, rows, caption)
     say(
         "",

@@ -10,7 +10,7 @@ from harness.progress import progress
 from harness.projecting import MOST_AT_ONCE, Asked, workers
 from harness.tables import Column, count, say, share, show, show_verdicts, span, three_digits
 from harness.trust_tables import show_trust, widened_text
-from harness.walk import Options, named
+from harness.walk import Options, by_reading, named
 from simulation.bounds import Bounds
 from simulation.plan import Plan, find_plan
 from simulation.projection import Projection
@@ -206,7 +206,7 @@ def _how(asked: Asked, found: Plan) -> Iterator[str]:
     done = len(found.confirmed.replications)
     yield (
         f"{found.screened} deployments screened, {found.simulated} replications simulated in "
-        f"{span(found.wall_s)}; model {asked.model_file}"
+        f"{span(found.wall_s)}; {by_reading(asked.question.scenario)}model {asked.model_file}"
     )
     if done < CLEAN:
         yield f"To confirm it by {CLEAN} runs, without another search:"

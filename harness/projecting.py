@@ -84,7 +84,7 @@ def find_model(given: Path | None) -> tuple[Path, ServiceModel]:
     """The model that was given, else the shipped one; InputError where there is neither."""
     if given is None:
         if not REFERENCE.exists():
-            remedy = "give the file that `surge calibrate RUN… -o model.json` wrote"
+            remedy = "give the model.json that `surge demo`, `verify` or `calibrate RUN…` wrote"
             raise InputError("options", [Fault("--model", None, remedy)])
         say("no --model given: the shipped reference model is used, measured on another machine")
         given = REFERENCE

@@ -10,6 +10,7 @@ from harness.projecting import Asked
 from harness.scaling_tables import show_scaling
 from harness.tables import Column, count, say, share, show, show_verdicts, span
 from harness.trust_tables import show_trust
+from harness.walk import by_reading
 from simulation.bounds import bounds_of
 from simulation.projection import Projection
 from simulation.trust import trust_of
@@ -176,7 +177,8 @@ def _origin(asked: Asked, found: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{count(found['population'])} people, {count(found['attempts'])} attempts in "
         f"{span(found['wall_s'])} of the {found['engine']} engine; seed {found['seed']}, "
-        f"deployment {question.deployment.name}, model {asked.model_file}"
+        f"{by_reading(question.scenario)}deployment {question.deployment.name}, "
+        f"model {asked.model_file}"
     )
     if found["uncalibrated"]:
         steps = ", ".join(found["uncalibrated"])

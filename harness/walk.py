@@ -62,6 +62,11 @@ def named(scenario: Scenario) -> dict[str, Any]:
     }
 
 
+def by_reading(scenario: Scenario) -> str:
+    """How people are told which reading of published figures was used; '' where there is none."""
+    return f"reading {scenario.reading}, " if scenario.reading else ""
+
+
 class Options:
     """Reads options that argparse kept as text, and remembers every fault in them."""
 

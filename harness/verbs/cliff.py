@@ -15,7 +15,9 @@ def add(subparsers: Subparsers) -> None:
         "surge cliff retry-storm --model m.json --over registry_slots=1..6 --and attempts=1..4",
         about="A setting is one of the deployment, of everybody's patience (attempts, timeout_s, "
         "backoff_s, backoff_cap_s, jitter) or `demand`, a factor. Exit 0 when the scenario's own "
-        "settings are not beyond the edge, 1 when they are, 3 when the map holds no edge.",
+        "settings are on the safe side of every edge, or nothing on the map collapses; 1 when they "
+        "are beyond one, or what collapses does so without an edge; 3 when runs of one point come "
+        "out both ways and no row holds an edge.",
     )
     add_walk_options(parser)
     add = parser.add_argument
@@ -23,7 +25,7 @@ def add(subparsers: Subparsers) -> None:
         help="10..16, 10..40:5 (steps of 5) or 1,2,4")  # fmt: skip
     add("--and", metavar="NAME=VALUES", dest="beside", help="a second setting")
     add("--model", metavar="FILE", type=Path,
-        help="what surge calibrate wrote (the shipped reference model, if any)")  # fmt: skip
+        help="the model.json that surge demo, verify or calibrate wrote")  # fmt: skip
     add("--deployment", metavar="NAME|FILE", default="national",
         help="a named profile or a TOML file: what answers (national)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="pairs",

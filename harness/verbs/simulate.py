@@ -20,7 +20,7 @@ def add(subparsers: Subparsers) -> None:
     add_walk_options(parser)
     add = parser.add_argument
     add("--model", metavar="FILE", type=Path,
-        help="what surge calibrate wrote (the shipped reference model, if any)")  # fmt: skip
+        help="the model.json that surge demo, verify or calibrate wrote")  # fmt: skip
     add("--deployment", metavar="NAME|FILE", default="this-machine",
         help="a named profile or a TOML file: what answers (this-machine)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="pairs",

@@ -141,7 +141,7 @@ def test_a_model_of_another_schema_a_cut_one_and_none_are_clear_errors(
     assert "cut short" in verb(*BRIEF, "--model", str(other)).told
     none = verb(*BRIEF)
     assert none.code == 2
-    assert "surge calibrate" in none.told
+    assert "give the model.json that `surge demo`" in none.told
 
 
 def test_a_journey_that_the_model_has_not_seen_names_the_step(
