@@ -9,6 +9,7 @@ the calendar alone: `_run` below, and SimPy's in `driver`.
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -282,7 +283,7 @@ def _run(w: Any, c: Any, who: Any, when: Any, last: int, budget: int) -> int:
     return PAUSED
 
 
-#: Places for visits and jobs at first, and the least that are added.
+#: The least places for visits and jobs that are added.
 PLACES: Final = 4096
 #: What of a World grows, and how wide its cells are: a mark counts the jobs of a visit, one an
 #: attempt at most.
@@ -298,9 +299,10 @@ class CompiledEngine:
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        lists = build_world(replace(order, people=0), places=PLACES)
+        lists = build_world(replace(order, people=0))
         arrays: dict[str, Any] = {
-            name: np.asarray(cells, dtype=np.int64) for name, cells in lists._asdict().items()
+            name: np.array(array("q", cells), dtype=np.int64)
+            for name, cells in lists._asdict().items()
         }
         self._planes: dict[str, Plane] = {}
         for name, dtype in PLANES.items():
