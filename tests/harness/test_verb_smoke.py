@@ -188,7 +188,7 @@ def test_a_baseline_that_is_no_run_or_another_experiment_is_told_before_the_star
 
 
 @pytest.mark.slow
-def test_the_real_gate_takes_at_most_two_minutes_and_leaves_what_ci_needs(
+def test_the_real_gate_takes_at_most_a_minute_and_leaves_what_ci_needs(
     verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole system, the whole journey; a second look at the same run is no regression."""
@@ -201,7 +201,7 @@ def test_the_real_gate_takes_at_most_two_minutes_and_leaves_what_ci_needs(
 
     run, answer = on_schedule(tmp_path, passed)
     assert answer.code == 0, answer.told
-    assert answer.found["wall_s"] < 120
+    assert answer.found["wall_s"] <= 60
     verdicts = {check["name"]: check["verdict"] for check in answer.found["checks"]}
     assert verdicts["validity"] == verdicts["audit"] == "passed"
     assert {path.name for path in run.iterdir()} >= {"junit.xml", "summary.md", "report.html"}
