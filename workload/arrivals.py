@@ -27,8 +27,8 @@ from workload.opening import EVERYONE, Opening
 PERSON: Final = 1 << 24
 COARSE: Final = 1 << 10
 MICROSECOND_NS: Final = 1_000
-#: People whose arrival is drawn in one go: more would only need more memory.
-AT_ONCE: Final = 1 << 18
+#: People whose arrival is drawn in one go: more would find no room in a processor's cache.
+AT_ONCE: Final = 1 << 16
 
 
 class Part(Protocol):
@@ -236,12 +236,12 @@ class ArrivalCurve:
         bounds_us, knots = self._knots()
         at_ns = self._targets(seed, int(knots[-1]))
         spare = _spare_bits(int(np.diff(knots).max()), int(bounds_us[1]))
+        lengths_us, widths = np.diff(bounds_us), np.maximum(np.diff(knots) >> spare, 1)
         for low in range(0, len(at_ns), AT_ONCE):
             target = at_ns[low : low + AT_ONCE]
-            cell = np.searchsorted(knots, target, side="right") - 1
-            width = np.maximum((knots[cell + 1] - knots[cell]) >> spare, 1)
+            cell = _cells_of(target, knots)
             share = (target - knots[cell]) >> spare
-            at_us = bounds_us[cell] + share * (bounds_us[cell + 1] - bounds_us[cell]) // width
+            at_us = bounds_us[cell] + share * lengths_us[cell] // widths[cell]
             at_ns[low : low + AT_ONCE] = at_us * MICROSECOND_NS
         who = np.arange(len(at_ns), dtype=np.int64)
         if not self.opening.last_s:
@@ -275,6 +275,17 @@ class ArrivalCurve:
             mine += before
             before = int(mine[-1])
         return areas[: np.searchsorted(areas, total)]
+
+
+def _cells_of(target: NDArray[np.int64], knots: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The cell between knots of each of these ascending areas: the last knot that is not above it.
+
+    Knots are looked for among areas, which are more, and not each area among knots.
+    """
+    first, last = np.searchsorted(knots, target[[0, -1]], side="right") - 1
+    begins = np.searchsorted(target, knots[first + 1 : last + 1])
+    counts = np.diff(begins, prepend=0, append=len(target))
+    return np.repeat(np.arange(first, last + 1), counts)
 
 
 def _spare_bits(widest: int, step_us: int) -> int:
