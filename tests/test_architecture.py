@@ -256,7 +256,8 @@ def test_mypy_finds_a_planted_fault(tmp_path: Path) -> None:
     """An answer of the wrong type, under our own configuration."""
     planted = tmp_path / "planted.py"
     planted.write_text('"""Planted."""\n\n\ndef f() -> int:\n    return "one"\n')
-    answer = tool("mypy", "--config-file", str(CHECKOUT / "pyproject.toml"), str(planted))
+    settings = ["--config-file", str(CHECKOUT / "pyproject.toml"), "--cache-dir", str(tmp_path)]
+    answer = tool("mypy", *settings, str(planted))
     assert "return-value" in answer.stdout
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from functools import cache
 from typing import Any
 
 import pytest
@@ -88,8 +89,9 @@ def promises(name: str) -> list[str]:
     return found
 
 
+@cache
 def bench(name: str) -> dict[str, Any]:
-    """What `surge bench` prints for programs."""
+    """What `surge bench` prints for programs; run once, for all that ask."""
     command = ["./surge", "bench", name, "--size", f"{SIZE}", "--json"]
     answer = subprocess.run(
         command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300

@@ -361,17 +361,6 @@ def test_a_thousand_arrivals_a_second_keep_their_instants(site: Site, tmp_path: 
         assert late > 0.009 or "of its core" in result.manifest.reasons[0]
 
 
-@pytest.mark.slow
-def test_an_unreachable_target_ends_a_campaign_after_some_seconds(tmp_path: Path) -> None:
-    """Not at the first refusal, because a service may be starting."""
-    began = time.monotonic()
-    campaign = CampaignPlan(visits(1, 1), "http://127.0.0.1:1", tmp_path / "run")
-    with pytest.raises(InvalidRunError, match=r"127\.0\.0\.1:1"):
-        run_campaign(campaign)
-    assert 9 < time.monotonic() - began < 20
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_campaign_without_a_mailbox_does_not_begin(site: Site, tmp_path: Path) -> None:
     """A mailbox that the target does not name, for a journey that waits for mail."""
     campaign = CampaignPlan(visits(1, 1), f"{site.url}/elsewhere", tmp_path / "run")
