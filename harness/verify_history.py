@@ -21,6 +21,7 @@ from workload.errors import Fault, RecordError
 from workload.summary import finite
 
 SCHEMA_NAME: Final = "surge/verify-history/1"
+CHECKS: Final = "surge/checks/1"
 METRICS: Final = ("p50_s", "p95_s", "p99_s")
 
 
@@ -89,6 +90,11 @@ def read_history_file(path: Path | None = None) -> list[dict[str, Any]]:
             raise RecordError(str(path), [Fault(f"line {number}", fault, remedy)])
         found.append(line)
     return found
+
+
+def checks_json(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """`surge/checks/1`: all lines, as one object."""
+    return {"schema": CHECKS, "checks": lines}
 
 
 def show_history(lines: list[dict[str, Any]]) -> None:

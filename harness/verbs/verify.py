@@ -18,7 +18,8 @@ def add(subparsers: Subparsers) -> None:
         "whatever the errors are; 3 when a run was invalid.",
     )
     add = parser.add_argument
-    add("--scenario", metavar="NAME|FILE", default="prakerja-2020", help="whose visitors walk")
+    add("--scenario", metavar="NAME|FILE", default="prakerja-2020",
+        help="whose visitors walk (prakerja-2020)")  # fmt: skip
     add("--reading", metavar="NAME", help="one of the scenario's readings")
     add("--quick", action="store_true", help="levels of 16 s: about 4 minutes")
     add("--levels", metavar="A,B,…", help="low levels, visitors a second (shares of saturation)")
@@ -33,7 +34,9 @@ def add(subparsers: Subparsers) -> None:
     add("--ablate", metavar="DIR", type=Path,
         help="measure nothing: predict that record again without each element")  # fmt: skip
     add("--history", action="store_true", help="measure nothing: show what every check came to")
-    add("--json", action="store_true", help="one JSON object on stdout (surge/agreement/1)")
+    add("--json", action="store_true",
+        help="one JSON object on stdout (surge/agreement/1; with --ablate surge/ablation/1, with "
+        "--history surge/checks/1)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ablate is not None:
         return _ablate(arguments.ablate, as_json=arguments.json)
     if arguments.history:
-        return _history()
+        return _history(as_json=arguments.json)
     from harness.agreement_tables import show_agreement
     from harness.experiment import own_settings, verify
     from harness.experiment_design import read_design
@@ -77,8 +80,12 @@ def _ablate(record: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _history() -> int:
-    from harness.verify_history import read_history_file, show_history
+def _history(*, as_json: bool) -> int:
+    from harness.run_directory import print_json
+    from harness.verify_history import checks_json, read_history_file, show_history
 
-    show_history(read_history_file())
+    lines = read_history_file()
+    show_history(lines)
+    if as_json:
+        print_json(checks_json(lines))
     return 0

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harness import CHECKOUT
+from harness.cli import VERBS, main
 
 Verb = Callable[..., Any]
 Faults = Callable[[Any], list[str]]
@@ -41,6 +43,26 @@ def test_the_document_names_no_schema_that_is_not_there() -> None:
     text = (DOCUMENTS.parent / "json.md").read_text()
     named = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `surge/")}
     assert named == set(NAMES)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_schema_that_a_help_text_names_is_documented(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who reads that --json prints surge/x/1 finds its schema; each verb with --json names one."""
+    actions = ("check", "list") if verb == "scenario" else ("",)
+    for action in actions:
+        with pytest.raises(SystemExit):
+            main([verb, *action.split(), "--help"])
+        text = capsys.readouterr().out
+        named = set(re.findall(r"surge/[a-z-]+/\d+", text))
+        assert named <= set(NAMES)
+        assert bool(named) == ("--json" in text)
+
+
+def test_what_this_machine_has_is_as_documented(verb: Verb, json_faults: Faults) -> None:
+    """`surge doctor --json`, whatever it finds."""
+    assert json_faults(verb("doctor", "--json").found) == []
 
 
 @pytest.fixture

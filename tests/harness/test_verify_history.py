@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,10 @@ def test_the_largest_error_of_each_held_out_level_is_kept_with_its_sign(
 
 
 def test_every_check_adds_a_line_that_history_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    json_faults: Callable[[Any], list[str]],
 ) -> None:
     """In XDG_STATE_HOME; before the first one it is said how to get one."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -52,10 +56,12 @@ def test_every_check_adds_a_line_that_history_shows(
     assert remember(FOUND) == remember(FOUND) == history_file()
     lines = (tmp_path / "surge" / "verify.ndjson").read_text().splitlines()
     assert [json.loads(line)["record"] for line in lines] == ["verify-1", "verify-1"]
-    assert main(["verify", "--history"]) == 0
-    told = capsys.readouterr().err
+    assert main(["verify", "--history", "--json"]) == 0
+    printed, told = capsys.readouterr()
     assert told.count("inline") == 2
     assert told.count("-30%") == 2
+    assert json_faults(json.loads(printed)) == []
+    assert [check["record"] for check in json.loads(printed)["checks"]] == ["verify-1", "verify-1"]
 
 
 def test_a_line_that_is_damaged_is_named(
