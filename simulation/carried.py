@@ -12,7 +12,7 @@ from simulation import layout as at
 from simulation.call_centre import ring_up
 from simulation.layout import World, code_of, post
 from simulation.lines import is_empty
-from simulation.places import open_visit, take_job_of
+from simulation.places import keep, open_visit, take_job_of
 from simulation.upstream import stand_for_connection, stand_for_slot
 from simulation.visits import pause
 from workload.draws import KNOTS, ONE, quantile
@@ -42,8 +42,7 @@ def carry_over(w: World, now: int, who: int) -> int:
         age = waited(w.cells[at.C_CHECK_AGE], place, checks)
         job = take_job_of(w, at.CHECKING, visit, 0)
         stand(w, now, visit, w.cells[at.C_AWAIT_STEP], age)
-        w.marks[visit + at.M_INBOX] = 1 << VERIFY_MAIL
-        w.marks[visit + at.M_IDENTITY] = at.QUEUED
+        w.notes[visit + at.N_HAS] = 1 << VERIFY_MAIL
         stand_for_slot(w, now, job, now - age)
         settle_line(w, now, at.CHECKS)
     elif place < checks + mails:
@@ -73,8 +72,8 @@ def stand(w: World, now: int, visit: int, step: int, age: int) -> None:
 
     The pause before the step was everybody's median: it is over, and nobody knows how long it was.
     """
-    w.visits[visit + at.V_ARRIVED] = now - age - 1
-    w.marks[visit + at.M_DONE] = (1 << step) - 1
+    keep(w, visit, at.Y_ARRIVED, now - age - 1)
+    w.notes[visit + at.N_DONE] = (1 << step) - 1
     row, number = step * WIDTH, 1
     first = now - age + quantile(w.pauses, step * KNOTS, ONE >> 1)
     when, last = first, w.plan[row + POLLS] + w.plan[row + ATTEMPTS]
@@ -95,9 +94,9 @@ def stand(w: World, now: int, visit: int, step: int, age: int) -> None:
 
 def call(w: World, now: int, visit: int) -> None:
     """A visitor is on the phone, whose step failed for good; patience counts from now."""
-    w.visits[visit + at.V_ARRIVED] = now - 1
+    keep(w, visit, at.Y_ARRIVED, now - 1)
     w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER] = w.plan[CALLS], 1
-    w.marks[visit + at.M_FATE] = GAVE_UP
-    for field in (at.V_INTENDED, at.V_STARTED, at.V_FIRST):
-        w.visits[visit + field] = now
+    w.notes[visit + at.N_FATE] = GAVE_UP
+    w.visits[visit + at.V_INTENDED] = w.visits[visit + at.V_FIRST] = now
+    keep(w, visit, at.Y_STARTED, now)
     ring_up(w, now, visit)

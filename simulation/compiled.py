@@ -149,12 +149,12 @@ def _hear(w: Any, now: int, visit: int, outcome: int) -> None:
     """A visitor has heard something, and goes on as `walk` says."""
     attacks = w.visits[visit + at.V_WHO] >= w.cells[at.C_FIRST_ATTACKER]
     here, tried = w.marks[visit + at.M_STEP], w.marks[visit + at.M_NUMBER]
-    if w.marks[visit + at.M_FATE] == GOES_ON:
-        w.marks[visit + at.M_FATE] = failure(w.plan, here, tried, outcome)
+    if w.notes[visit + at.N_FATE] == GOES_ON:
+        w.notes[visit + at.N_FATE] = failure(w.plan, here, tried, outcome)
     step, number, ns, ending = advance(
         w.plan, w.pauses, w.cells[at.C_ROWS_OF_PLAN if attacks else at.C_STEPS],
         w.cells[at.C_SEED], w.visits[visit + at.V_WHO],
-        here, tried, outcome, w.marks[visit + at.M_FATE],
+        here, tried, outcome, w.notes[visit + at.N_FATE],
     )  # fmt: skip
     record(w, now, visit, outcome, ending)
     if ending == GOES_ON:
@@ -220,10 +220,11 @@ def _forget(w: Any, c: Any) -> None:
 def _bare(w: Any) -> at.World:
     """The world as compiled code reads and writes it; of ``scaling`` the length is asked."""
     return at.World(
-        bare(w.cells), bare(w.visits), bare(w.marks), bare(w.jobs), bare(w.cores), bare(w.loops),
-        bare(w.stations), bare(w.out), bare(w.routes), bare(w.tables), bare(w.plan), bare(w.pauses),
-        bare(w.bounds), bare(w.least), bare(w.counts), bare(w.tallies), bare(w.offered),
-        bare(w.achieved), bare(w.declined), bare(w.ends), bare(w.rows), w.scaling,
+        bare(w.cells), bare(w.visits), bare(w.marks), bare(w.notes), bare(w.traced), bare(w.jobs),
+        bare(w.cores), bare(w.loops), bare(w.stations), bare(w.out), bare(w.routes),
+        bare(w.tables), bare(w.plan), bare(w.pauses), bare(w.bounds), bare(w.least),
+        bare(w.counts), bare(w.tallies), bare(w.offered), bare(w.achieved), bare(w.declined),
+        bare(w.ends), bare(w.rows), w.scaling,
         bare(w.followed), bare(w.lengths),
     )  # fmt: skip
 
@@ -288,7 +289,8 @@ PLACES: Final = 4096
 #: What of a World grows, and how wide its cells are: a mark counts the jobs of a visit, one an
 #: attempt at most.
 PLANES: Final[Mapping[str, Any]] = {
-    "visits": np.int64, "marks": np.uint16, "jobs": np.int64, "rows": np.int64,
+    "visits": np.int64, "marks": np.uint16, "notes": np.uint16, "traced": np.int64,
+    "jobs": np.int64, "rows": np.int64,
 }  # fmt: skip
 NOTHING: Final[Any] = np.zeros(0, dtype=np.int64)
 NOBODY: Final = Arrivals(NOTHING, NOTHING)
@@ -346,7 +348,8 @@ class CompiledEngine:
         self._ahead.make_room(most)
         if cells[at.C_ROOM_VISITS] <= most:
             self._add_places("visits", at.VISIT, at.VACANT, at.C_FREE_VISIT, at.C_ROOM_VISITS)
-            self._lengthen("marks", len(self.world.visits) // at.VISIT * at.MARKS)
+            for beside in ("marks", "notes", *(["traced"] if self.order.trace else [])):
+                self._lengthen(beside, len(self.world.visits))
         if cells[at.C_ROOM_JOBS] <= most:
             self._add_places("jobs", at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS)
         if self.order.trace and (int(cells[at.C_ROWS]) + 2) * at.ROW > len(self.world.rows):

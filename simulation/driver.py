@@ -18,9 +18,9 @@ from simulation import layout as at
 from simulation.carried import carry_over, is_carried
 from simulation.depths import look
 from simulation.kernel import handle
-from simulation.places import open_visit
+from simulation.places import add_places, open_visit
 from simulation.visits import attempt, close_visit, pause, record
-from simulation.world import Order, add_places, build_world
+from simulation.world import Order, build_world
 from workload.arrivals import Arrivals
 from workload.roll import WINDOW, Roll
 from workload.visit import Attempt, Ending, Pause, walk, walk_on
@@ -113,9 +113,8 @@ class SimpyEngine:
             visit = walk(order.itinerary, order.seed, who, attacks=attacks)
             return open_visit(world, now, who), visit
         mine = carry_over(world, now, who)
-        step, number, fate = (
-            world.marks[mine + field] for field in (at.M_STEP, at.M_NUMBER, at.M_FATE)
-        )
+        step, number = world.marks[mine + at.M_STEP], world.marks[mine + at.M_NUMBER]
+        fate = world.notes[mine + at.N_FATE]
         pauses = int(world.marks[mine + at.M_STATE] == at.PAUSING)
         return mine, walk_on(order.itinerary, order.seed, who, step, number, pauses, fate)
 

@@ -150,11 +150,11 @@ def written(w: World, now: int, job: int) -> None:
     check = w.routes[step * at.ROUTE + at.R_CHECK]
     if check == at.INLINE_CHECK:
         decided(w, visit)
-        if w.marks[visit + at.M_IDENTITY] == at.MISMATCH:
+        if w.notes[visit + at.N_HAS] & at.MISMATCH:
             w.jobs[job + at.J_OUTCOME] = DECLINED
-    if w.marks[visit + at.M_DONE] & (1 << step):
+    if w.notes[visit + at.N_DONE] & (1 << step):
         return
-    w.marks[visit + at.M_DONE] |= 1 << step
+    w.notes[visit + at.N_DONE] |= 1 << step
     if w.routes[step * at.ROUTE + at.R_MAIL] != NO_MAIL:
         mail_wanted(w, now, visit, w.routes[step * at.ROUTE + at.R_MAIL])
     if check == at.QUEUED_CHECK:
@@ -165,10 +165,10 @@ def query_ends(w: World, now: int, job: int) -> None:
     """A query's rows are there: a poll learns what the registry has said by now."""
     step = w.jobs[job + at.J_STEP]
     if w.routes[step * at.ROUTE + at.R_POLL] == 1:
-        said = w.marks[w.jobs[job + at.J_VISIT] + at.M_IDENTITY]
-        if said == at.MISMATCH:
+        said = w.notes[w.jobs[job + at.J_VISIT] + at.N_HAS]
+        if said & at.MISMATCH:
             w.jobs[job + at.J_OUTCOME] = DECLINED
-        elif said != at.VERIFIED:
+        elif not said & at.VERIFIED:
             w.jobs[job + at.J_OUTCOME] = PENDING
     enqueue_slice(w, w.jobs[job + at.J_LOOP], now, job, at.AFTER_AWAIT)
 

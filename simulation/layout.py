@@ -22,7 +22,9 @@ class World(NamedTuple):
 
     cells: MutableSequence[int]  # single numbers (C_*)
     visits: MutableSequence[int]  # VISIT cells each: people in the system
-    marks: MutableSequence[int]  # MARKS cells each: the small numbers of the same visits
+    marks: MutableSequence[int]  # VISIT cells each: small numbers of the same visits (M_*)
+    notes: MutableSequence[int]  # VISIT cells each: more of them (N_*)
+    traced: MutableSequence[int]  # VISIT cells each: what only a trace asks for (Y_*)
     jobs: MutableSequence[int]  # JOB cells each: requests, lanes, checks and mails
     cores: MutableSequence[int]  # CORE cells each: processors
     loops: MutableSequence[int]  # LOOP cells each: event loops and what hangs on them
@@ -163,27 +165,24 @@ C_FLUSHES: Final = 114  # of the write batchers
 CELLS: Final = 115
 
 # ---- a visit -------------------------------------------------------------------------------------
-# Visits are most of a projection's memory: eight cells of 64 bits in `visits`, and as many of 16
-# bits in `marks`, from the same first cell on.
+# Visits are most of a projection's memory: four cells of 64 bits in `visits`, and from the same
+# first cell on four of 16 bits in `marks` and in `notes`; `traced` is empty without a trace.
 V_WHO: Final = 0
-V_ARRIVED: Final = 1
-V_INTENDED: Final = 2
-V_STARTED: Final = 3
-V_FIRST: Final = 4  # intended start of the step's first attempt
-V_ATTEMPTS: Final = 5
-V_WAIT: Final = 6
-V_JOINED: Final = 7  # ENDED_JOINED once the visitor is among those who are drawn from, else 0
-VISIT: Final = 8
+V_INTENDED: Final = 1
+V_FIRST: Final = 2  # intended start of the step's first attempt
+V_WAIT: Final = 3
+VISIT: Final = 4
 VACANT: Final = V_WAIT  # of a place that nobody has: the next one of the free list
 M_STEP: Final = 0
 M_NUMBER: Final = 1
 M_STATE: Final = 2
-M_INBOX: Final = 3  # bit k: mail k has arrived
-M_IDENTITY: Final = 4
-M_DONE: Final = 5  # bit s: step s was written once
-M_REFS: Final = 6  # work that still belongs to the visit
-M_FATE: Final = 7  # how the visit will end, once a step has failed for good
-MARKS: Final = VISIT
+M_REFS: Final = 3  # work that still belongs to the visit
+N_HAS: Final = 0  # bit k: mail k has arrived; and what the registry has said
+N_DONE: Final = 1  # bit s: step s was written once
+N_FATE: Final = 2  # how the visit will end, once a step has failed for good
+N_ATTEMPTS: Final = 3
+Y_ARRIVED: Final = 0
+Y_STARTED: Final = 1
 
 # States of a visit.
 CLOSED: Final = 0
@@ -193,11 +192,9 @@ IN_FLIGHT: Final = 3
 IN_ROOM: Final = 4
 ON_PHONE: Final = 5
 
-# What the registry has said.
-UNASKED: Final = 0
-QUEUED: Final = 1
-VERIFIED: Final = 2
-MISMATCH: Final = 3
+# What the registry has said, beside the mails of N_HAS.
+VERIFIED: Final = 1 << 8
+MISMATCH: Final = 1 << 9
 
 # ---- a job: a request, a lane at work, an identity check or a mail -------------------------------
 J_VISIT: Final = 0  # its visit; NONE for a lane

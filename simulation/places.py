@@ -14,14 +14,21 @@ def open_visit(w: World, now: int, who: int) -> int:
     for field in range(at.VISIT):
         w.visits[visit + field] = 0
         w.marks[visit + field] = 0
+        w.notes[visit + field] = 0
     w.visits[visit + at.V_WHO] = who
     w.marks[visit + at.M_STATE] = at.PAUSING
-    w.visits[visit + at.V_ARRIVED] = now
+    keep(w, visit, at.Y_ARRIVED, now)
     w.visits[visit + at.V_FIRST] = at.NONE
     w.marks[visit + at.M_REFS] = 1
     w.cells[at.C_OPEN] += 1
     w.cells[at.C_PEAK] = max(w.cells[at.C_PEAK], w.cells[at.C_OPEN])
     return visit
+
+
+def keep(w: World, visit: int, field: int, instant: int) -> None:
+    """An instant of a visit that only a trace asks for."""
+    if w.cells[at.C_TRACE] == 1:
+        w.traced[visit + field] = instant
 
 
 def let_go(w: World, visit: int) -> None:
@@ -63,3 +70,22 @@ def drop_job(w: World, job: int) -> None:
     w.cells[at.C_ROOM_JOBS] += 1
     if visit != at.NONE:
         let_go(w, visit)
+
+
+def add_places(world: World, count: int) -> None:
+    """Room for ``count`` more visits and jobs (of a World of lists: not for compiled code)."""
+    cells = world.cells
+    for sequence, size, link, free, room in (
+        (world.visits, at.VISIT, at.VACANT, at.C_FREE_VISIT, at.C_ROOM_VISITS),
+        (world.jobs, at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS),
+    ):
+        first = len(sequence)
+        sequence.extend([0] * (size * count))
+        for place in range(first, len(sequence), size):
+            sequence[place + link] = place + size
+        sequence[len(sequence) - size + link] = cells[free]
+        cells[free] = first
+        cells[room] += count
+    traced = (world.traced,) if cells[at.C_TRACE] == 1 else ()
+    for beside in (world.marks, world.notes, *traced):
+        beside.extend([0] * (at.VISIT * count))

@@ -155,7 +155,7 @@ def replicate(question: Question, seed: int, progress: Progress | None = None) -
     world = _engine(question.engine)(order).run(everybody, progress)
     wall_s = time.perf_counter() - began
     # What has been asked of it is not kept: it was most of the memory.
-    world = world._replace(visits=[], marks=[], jobs=[])
+    world = world._replace(visits=[], marks=[], notes=[], traced=[], jobs=[])
     fates = fates_of(scenario, order, world, everybody)
     del everybody
     lines = lines_of(order, world)

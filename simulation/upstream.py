@@ -23,7 +23,6 @@ from workload.journey import RESULT_MAIL
 
 def check_wanted(w: World, now: int, visit: int) -> None:
     """An identity check is in the durable queue; the worker sees it when it looks next."""
-    w.marks[visit + at.M_IDENTITY] = at.QUEUED
     job = take_job_of(w, at.CHECKING, visit, 0)
     seen = next_look(now + w.cells[at.C_POLL] // 2, w.cells[at.C_POLL]) - w.cells[at.C_POLL] // 2
     post(w, seen, code_of(at.CHECK_DUE, w.jobs[job + at.J_WHO], 0, 0), job)
@@ -113,7 +112,7 @@ def decided(w: World, visit: int) -> None:
     """The decision is stored."""
     chance = draw(w.cells[at.C_SEED], w.visits[visit + at.V_WHO], 0, 0, MISTYPE)
     said = at.MISMATCH if chance < w.cells[at.C_MISTYPED] else at.VERIFIED
-    w.marks[visit + at.M_IDENTITY] = said
+    w.notes[visit + at.N_HAS] |= said
 
 
 # ---- mail ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from simulation.call_centre import ring_up
 from simulation.cores import enqueue_slice, preempt
 from simulation.layout import World, code_of, post
 from simulation.photos import photo_leaves
-from simulation.places import drop_job, let_go, take_job_of
+from simulation.places import drop_job, keep, let_go, take_job_of
 from simulation.waiting_room import leave_room, take_ticket
 from workload.draws import ROUTE, bits, draw
 from workload.histogram import EIGHT, FIRST_BITS
@@ -22,7 +22,7 @@ def pause(w: World, now: int, visit: int, ns: int, after: int) -> None:
     w.marks[visit + at.M_STATE] = at.PAUSING
     if after > now:
         to = w.visits[visit + at.V_WHO] * at.END
-        w.ends[to + at.E_LAST] = w.visits[visit + at.V_JOINED] | at.ENDED_AWAITING_DRAW
+        w.ends[to + at.E_LAST] |= at.ENDED_AWAITING_DRAW
         now = after
     if now + ns >= w.cells[at.C_HORIZON]:
         let_go(w, visit)  # a nation waits: nothing more of this visit is in the record
@@ -41,7 +41,7 @@ def attempt(w: World, now: int, visit: int, step: int, number: int, mail: int) -
     if w.cells[at.C_ROOM_GAP] > 0 and first:
         take_ticket(w, now, visit)
         return
-    if mail == NO_MAIL or w.marks[visit + at.M_INBOX] & (1 << mail):
+    if mail == NO_MAIL or w.notes[visit + at.N_HAS] & (1 << mail):
         launch(w, now, visit)
         return
     w.marks[visit + at.M_STATE] = at.AWAITING_MAIL
@@ -57,7 +57,7 @@ def launch(w: World, now: int, visit: int) -> None:
     number = w.marks[visit + at.M_NUMBER]
     w.marks[visit + at.M_STATE] = at.IN_FLIGHT
     w.visits[visit + at.V_INTENDED] = now
-    w.visits[visit + at.V_STARTED] = now
+    keep(w, visit, at.Y_STARTED, now)
     if w.visits[visit + at.V_FIRST] == at.NONE:
         w.visits[visit + at.V_FIRST] = now
     if w.routes[step * at.ROUTE + at.R_KIND] == at.PHONE:
@@ -97,7 +97,7 @@ def sent(w: World, now: int, job: int) -> None:
     who, step, number = w.jobs[job + at.J_WHO], w.jobs[job + at.J_STEP], w.jobs[job + at.J_NUMBER]
     first = w.jobs[job + at.J_STAGE] == at.ASKING_LEAVE
     if first and is_waiting_for(w, visit, who, step, number, at.IN_FLIGHT):
-        w.visits[visit + at.V_STARTED] = now
+        keep(w, visit, at.Y_STARTED, now)
     post(w, now + w.cells[at.C_NETWORK], code_of(at.SEND, who, step, number), job)
 
 
@@ -146,7 +146,7 @@ def photo_is_there(w: World, now: int, job: int) -> None:
 def mail_arrives(w: World, now: int, job: int) -> None:
     """A mail is in the inbox: who waits for it goes on."""
     visit, kind = w.jobs[job + at.J_VISIT], w.jobs[job + at.J_STEP]
-    w.marks[visit + at.M_INBOX] |= 1 << kind
+    w.notes[visit + at.N_HAS] |= 1 << kind
     step = w.marks[visit + at.M_STEP]
     if w.marks[visit + at.M_STATE] == at.AWAITING_MAIL and w.plan[step * WIDTH + MAIL_KIND] == kind:
         launch(w, now, visit)
@@ -156,11 +156,12 @@ def mail_arrives(w: World, now: int, job: int) -> None:
 def close_visit(w: World, now: int, visit: int, ending: int) -> None:
     """The visit has ended: what became of the visitor is written down."""
     to = w.visits[visit + at.V_WHO] * at.END
-    attempts = w.visits[visit + at.V_ATTEMPTS]
+    attempts = w.notes[visit + at.N_ATTEMPTS]
+    joined = w.ends[to + at.E_LAST] & at.ENDED_JOINED
     w.ends[to + at.E_FINISH] = now
     w.ends[to + at.E_WAIT] = w.visits[visit + at.V_WAIT]
     w.ends[to + at.E_LAST] = (w.marks[visit + at.M_STEP] << 32) | (attempts << 8) | ending
-    w.ends[to + at.E_LAST] |= w.visits[visit + at.V_JOINED]
+    w.ends[to + at.E_LAST] |= joined
     w.marks[visit + at.M_STATE] = at.CLOSED
     w.cells[at.C_OPEN] -= 1
     let_go(w, visit)
@@ -173,16 +174,16 @@ def record(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
     """Count an attempt that has just ended; call before the visit moves on."""
     step = w.marks[visit + at.M_STEP]
     if outcome == MAIL_MISSED:
-        w.visits[visit + at.V_STARTED] = now
+        keep(w, visit, at.Y_STARTED, now)
     if w.visits[visit + at.V_FIRST] == at.NONE:
         w.visits[visit + at.V_FIRST] = w.visits[visit + at.V_INTENDED]
     w.cells[at.C_ATTEMPTS] += 1
-    w.visits[visit + at.V_ATTEMPTS] += 1
+    w.notes[visit + at.N_ATTEMPTS] += 1
     w.visits[visit + at.V_WAIT] += now - w.visits[visit + at.V_INTENDED]
     tally = step * at.TALLY
     w.tallies[tally + at.T_ATTEMPTS] += 1
     # Whoever was carried over may be beyond a step's first attempt, or have begun it long ago.
-    if w.marks[visit + at.M_NUMBER] == 1 or w.visits[visit + at.V_ATTEMPTS] == 1:
+    if w.marks[visit + at.M_NUMBER] == 1 or w.notes[visit + at.N_ATTEMPTS] == 1:
         w.tallies[tally + at.T_VISITS] += 1
         if w.visits[visit + at.V_FIRST] >= 0:
             count_in_time(w, w.offered, step, w.visits[visit + at.V_FIRST])
@@ -203,7 +204,7 @@ def count_answer(w: World, now: int, visit: int, step: int, outcome: int) -> Non
     if outcome == ACCEPTED:
         w.tallies[step * at.TALLY + at.T_ACCEPTED] += 1
         if step == w.cells[at.C_JOIN_STEP] and now <= w.cells[at.C_WAVE_CLOSES]:
-            w.visits[visit + at.V_JOINED] = at.ENDED_JOINED
+            w.ends[w.visits[visit + at.V_WHO] * at.END + at.E_LAST] = at.ENDED_JOINED
         count_in_time(w, w.achieved, step, now)
     else:
         w.tallies[step * at.TALLY + at.T_DECLINED] += 1
@@ -242,9 +243,9 @@ def trace(w: World, now: int, visit: int, outcome: int, ending: int) -> None:
     w.rows[to] = w.visits[visit + at.V_WHO]
     w.rows[to + 1] = w.marks[visit + at.M_STEP]
     w.rows[to + 2] = w.marks[visit + at.M_NUMBER]
-    w.rows[to + 3] = w.visits[visit + at.V_ARRIVED]
+    w.rows[to + 3] = w.traced[visit + at.Y_ARRIVED]
     w.rows[to + 4] = w.visits[visit + at.V_INTENDED]
-    w.rows[to + 5] = w.visits[visit + at.V_STARTED]
+    w.rows[to + 5] = w.traced[visit + at.Y_STARTED]
     w.rows[to + 6] = now
     w.rows[to + 7] = outcome
     w.rows[to + 8] = 0

@@ -9,6 +9,7 @@ from typing import Final
 from simulation import layout as at
 from simulation.call_centre import announce_shift
 from simulation.deployment import Deployment, RegistryWindow
+from simulation.places import add_places
 from simulation.replicas import begin_scaling
 from simulation.scaling import Start, faults_of
 from simulation.service import ServiceModel
@@ -97,6 +98,8 @@ def build_world(order: Order, places: int = 0) -> at.World:
         cells=cells,
         visits=[],
         marks=[],
+        notes=[],
+        traced=[],
         jobs=[],
         cores=cores,
         loops=loops,
@@ -173,23 +176,6 @@ def _begin_shift(order: Order, world: at.World) -> None:
     first = first_change(offsets, cells[at.C_CLOCK])
     cells[at.C_AGENTS] = cells[at.C_AGENTS_FREE] = shifts[first - 1][1]
     announce_shift(world, first)
-
-
-def add_places(world: at.World, count: int) -> None:
-    """Room for ``count`` more visits and jobs (of a World of lists)."""
-    cells = world.cells
-    for sequence, size, link, free, room in (
-        (world.visits, at.VISIT, at.VACANT, at.C_FREE_VISIT, at.C_ROOM_VISITS),
-        (world.jobs, at.JOB, at.J_NEXT, at.C_FREE_JOB, at.C_ROOM_JOBS),
-    ):
-        first = len(sequence)
-        sequence.extend([0] * (size * count))
-        for place in range(first, len(sequence), size):
-            sequence[place + link] = place + size
-        sequence[len(sequence) - size + link] = cells[free]
-        cells[free] = first
-        cells[room] += count
-    world.marks.extend([0] * (at.MARKS * count))
 
 
 def _ns(seconds: float) -> int:

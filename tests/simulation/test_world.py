@@ -41,7 +41,8 @@ def test_codes_keep_their_parts_apart() -> None:
 def test_every_cell_and_field_has_a_place_of_its_own() -> None:
     """No two names of a kind of record share a cell, and all lie inside of it."""
     sizes = {
-             "C_": at.CELLS, "V_": at.VISIT, "M_": at.MARKS, "J_": at.JOB, "F_": at.JOB,
+             "C_": at.CELLS, "V_": at.VISIT, "M_": at.VISIT, "N_": at.VISIT, "Y_": at.VISIT,
+             "J_": at.JOB, "F_": at.JOB,
              "K_": at.CORE, "L_": at.LOOP, "S_": at.STATION,
              "R_": at.ROUTE, "W_": at.WINDOW, "E_": at.END, "T_": at.TALLY,
              "G_": replicas.HEAD, "P_": replicas.REPLICA,
