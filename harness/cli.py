@@ -32,12 +32,18 @@ VERBS = (
     "test",
 )
 
-EXIT_CODES = """\
+EPILOG = """\
+begin with:
+  surge demo             the whole loop, in under five minutes
+  surge scenario list    what can be asked
+  surge VERB --help      the options of a verb, with an example
+
 exit codes:
   0    objectives met
   1    an objective missed
   2    bad input or usage
-  3    run invalid: schedule not kept, worker lost, target never healthy
+  3    run invalid (schedule not kept, worker lost, target never healthy),
+       or an objective that stays unknown
   4    regression against the baseline
   130  interrupted
 """
@@ -55,7 +61,7 @@ def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="surge",
         description="Walk the same visitors through a real service and through its model.",
-        epilog=EXIT_CODES,
+        epilog=EPILOG,
         formatter_class=Help,
     )
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)

@@ -27,7 +27,7 @@ def add(subparsers: Subparsers) -> None:
     add("--model", metavar="FILE", type=Path,
         help="the model.json that surge demo, verify or calibrate wrote")  # fmt: skip
     add("--deployment", metavar="NAME|FILE", default="national",
-        help="a named profile or a TOML file: what answers (national)")  # fmt: skip
+        help="what answers: national, this-machine or a TOML file (national)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="pairs",
         help="a setting of the deployment, such as identity_check=inline; repeatable")  # fmt: skip
     add("--replications", metavar="N", default="10", help="at each point, on the same luck (10)")

@@ -17,7 +17,7 @@ def add(subparsers: Subparsers) -> None:
     )
     add = parser.add_argument
     add("before", metavar="A", type=Path, help="a run directory: the baseline")
-    add("after", metavar="B", type=Path, help="a run directory of the same scenario, equally bent")
+    add("after", metavar="B", type=Path, help="the same scenario, driven the same way")
     add("--share", metavar="P", default="0.10", help="a change that is small, as a share (0.10)")
     add("--floor", metavar="SPAN", default="5ms", help="a change that is small, as a time (5ms)")
     add("--json", action="store_true", help="one JSON object on stdout (surge/comparison/1)")

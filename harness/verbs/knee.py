@@ -22,7 +22,7 @@ def add(subparsers: Subparsers) -> None:
     add("--model", metavar="FILE", type=Path,
         help="the model.json that surge demo, verify or calibrate wrote")  # fmt: skip
     add("--deployment", metavar="NAME|FILE", default="this-machine",
-        help="a named profile or a TOML file: what answers (this-machine)")  # fmt: skip
+        help="what answers: national, this-machine or a TOML file (this-machine)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="pairs",
         help="a setting of the deployment, such as registry_slots=13; repeatable")  # fmt: skip
     add("--engine", choices=("compiled", "simpy"), default="compiled",
