@@ -89,7 +89,7 @@ DECISIONS: Final = {
     "rejected": Outcome.DECLINED,
 }
 #: Each is an answer to "was I drawn?", and ends the step: who is not drawn stays in the pool, and
-#: who asks before the draw is told so. People look once (DESIGN); nobody polls a draw.
+#: who asks before the draw is told so. People look once; nobody polls a draw.
 RESULTS: Final = ("drawn", "not_drawn", "pending")
 
 

@@ -135,7 +135,7 @@ class Backtest:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """`surge/backtest/1`, as DESIGN.md prints it, and each fit by itself."""
+        """`surge/backtest/1`, and each fit by itself."""
         return {
             "schema": SCHEMA_NAME,
             "scenario": {"name": self.scenario.name, "fingerprint": self.scenario.fingerprint},

@@ -118,7 +118,7 @@ class Projection:
         return max(names, key=busy)
 
     def to_json(self) -> dict[str, Any]:
-        """`surge/projection/1`, as DESIGN.md prints it."""
+        """`surge/projection/1`."""
         question, first = self.question, self.replications[0]
         low, high = self.collapse()
         digest = hashlib.sha256("".join(one.digest for one in self.replications).encode())

@@ -19,7 +19,7 @@ PACKAGES: Final = ("locust", "fastapi", "uvicorn", "simpy", "numpy", "numba", "a
 
 @dataclass(frozen=True)
 class Bending:
-    """How a run differs from its scenario: the four words of DESIGN, and the window. Seconds."""
+    """How a run differs from its scenario: four words, and the window. Seconds."""
 
     window_s: tuple[float, float]
     thin: float = 1.0

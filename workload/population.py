@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from workload.draws import MISTYPE, ONE, PERSON, draw, draws, mix, picks, threshold, to_word
 
-#: Province codes used in NIK, the 34 provinces of 2020 (FACTS: "NIK, the 16-digit national ID").
+#: Province codes used in NIK, the 34 provinces of 2020.
 PROVINCES: Final[Mapping[str, str]] = {
     "11": "Aceh",
     "12": "Sumatera Utara",

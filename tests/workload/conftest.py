@@ -56,7 +56,7 @@ def two_steps() -> Journey:
 
 @pytest.fixture
 def waiting() -> Journey:
-    """One step as in DESIGN: first poll after 30 s, then doubling to 16 min, then the mail."""
+    """One step: first poll after 30 s, then doubling to 16 min, then the mail."""
     patience = Patience(attempts=2, backoff_s=1, jitter=0)
     step = Step("await_identity", constant(30), 0.0, patience, "result", 6, 30.0, 960.0)
     return Journey((step,))

@@ -149,7 +149,7 @@ def test_an_agreement_reads_back_the_same(agreement: Agreement) -> None:
 
 
 def test_the_json_form_is_the_documented_one() -> None:
-    """Keys as in DESIGN's surge/agreement/1."""
+    """Keys of surge/agreement/1."""
     found = levels(Row("register", "p50_s", 1.0, math.nan, 1.5)).to_json()
     assert found == {
         "schema": "surge/agreement/1",

@@ -17,8 +17,8 @@ ROWS = re.findall(r"^\| (?!word)([^|]+?) \|(?: `([\w/.]+)` \|)?", PAGE, re.MULTI
 WORDS = [word for word, _ in ROWS if not word.startswith("-")]
 HOMES = {word: home for word, home in ROWS if home}
 
-#: The words of the design, which code uses and no synonym of them.
-DESIGN = [
+#: Words that code uses, and no synonym of them.
+PUBLIC = [
     *("Scenario", "ArrivalCurve", "Visitor", "Journey", "Step", "Patience"),
     *("Pause", "Attempt", "Outcome", "Ending", "Observation", "History", "Manifest"),
     *("Summary", "Objective", "Verdict", "Deployment", "ServiceModel", "Telemetry"),
@@ -37,7 +37,7 @@ def table(title: str) -> list[str]:
         "\n\n|")[2].partition("\n\n")[0], re.MULTILINE)  # fmt: skip
 
 
-@pytest.mark.parametrize("word", DESIGN)
+@pytest.mark.parametrize("word", PUBLIC)
 def test_every_word_of_the_design_is_in_the_glossary(word: str) -> None:
     """With its home; where that file is there, it defines the class."""
     home = ROOT / HOMES[word]
@@ -57,7 +57,7 @@ def test_a_class_has_the_name_of_a_word_only_at_its_home() -> None:
         (name, path.relative_to(ROOT).as_posix())
         for room in rooms
         for path in (ROOT / room).glob("**/*.py")
-        for name in classes(path) & set(DESIGN)
+        for name in classes(path) & set(PUBLIC)
     }
     assert {(name, home) for name, home in found if HOMES[name] != home} == set()
     assert {"Scenario", "History", "ServiceModel"} <= {name for name, _ in found}

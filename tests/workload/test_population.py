@@ -17,14 +17,14 @@ from workload.scenario import load_scenario
 seeds = st.integers(0, 2**63 - 1)
 indices = st.integers(0, IDENTITIES - 1)
 
-# FACTS.md, "NIK, the 16-digit national ID", copied by hand so that the code is not its own witness.
+# Province codes of a NIK, copied by hand so that the code is not its own witness.
 CODES = [
     *("11", "12", "13", "14", "15", "16", "17", "18", "19", "21"),
     *("31", "32", "33", "34", "35", "36", "51", "52", "53"),
     *("61", "62", "63", "64", "65", "71", "72", "73", "74", "75", "76"),
     *("81", "82", "91", "92"),
 ]
-# FACTS.md, "By province", of the 926,790 who joined; the other 25 share 239,220.
+# By province, of the 926,790 who joined; the other 25 share 239,220.
 NAMED = {
     "Jawa Barat": 233_000,
     "DKI Jakarta": 127_500,
@@ -43,7 +43,7 @@ def nation() -> Population:
 
 
 def nik_fault(nik: str) -> str:
-    """What is wrong with a NIK by FACTS.md, or '': written independently of the generator."""
+    """What is wrong with a NIK, or '': written independently of the generator."""
     found = re.fullmatch(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{4})", nik)
     if not found:
         return "not 16 digits"
@@ -149,7 +149,7 @@ def test_identities_last_for_more_people_than_indonesia_has() -> None:
 
 
 def test_provinces_are_those_of_nik_in_2020() -> None:
-    """34, by code, as FACTS.md lists them."""
+    """34, by code."""
     assert list(PROVINCES) == CODES
 
 

@@ -289,7 +289,7 @@ def test_the_fingerprint_stays_with_prose_seed_and_judgement(path: str, value: o
 
 
 def test_a_population_rescales_the_curve_and_keeps_the_fingerprint() -> None:
-    """DESIGN: population N is a bending of a run, written in its manifest."""
+    """Population N is a bending of a run, written in its manifest."""
     scenario = small()
     larger = scenario.with_population(1e6)
     assert float(larger.curve.expected(0, 60)) == pytest.approx(1e6)
@@ -347,9 +347,14 @@ def test_an_own_journeys_names_are_identifiers_and_unique(
 
 
 def test_built_in_scenarios_are_files_beside_the_code() -> None:
-    """Those that DESIGN and the issues name are among them."""
+    """The nation's, the gate's and four shapes of load: a question each, in a paragraph."""
     assert {path.stem for path in BUILT_IN.glob("*.toml")} == set(built_in())
-    assert {"prakerja-2020", "smoke"} <= set(built_in())
+    six = {"prakerja-2020", "smoke", "spike", "soak", "step", "retry-storm"}
+    assert set(built_in()) == six
+    for name in six:
+        question = load_scenario(name).question
+        assert "?" in question
+        assert len(question.split()) >= 30, name
 
 
 def test_three_faults_are_told_as_three() -> None:

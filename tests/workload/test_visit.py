@@ -112,7 +112,7 @@ def test_a_final_no_turns_the_visitor_away_at_once(
 def test_polls_come_after_30_s_doubling_to_16_minutes_and_then_the_mail(
     log: Log, waiting: Journey
 ) -> None:
-    """DESIGN: first after 30 s, then doubling up to 16 min, then back when the mail arrives."""
+    """First after 30 s, then doubling up to 16 min, then back when the mail arrives."""
     answers = [*[Outcome.PENDING] * 6, Outcome.ACCEPTED]
     found = log(waiting.itinerary(), answers)
     pauses = [line[1] for line in found if isinstance(line, tuple) and line[0] == "pause"]
@@ -291,7 +291,7 @@ def test_a_poll_pause_never_exceeds_its_cap(journey: Journey, number: int) -> No
 
 
 def test_pauses_and_speed_scale_pauses_and_polls_and_nothing_else(waiting: Journey) -> None:
-    """DESIGN: speed divides pauses; timeouts, backoff and the patience for a mail never change."""
+    """Speed divides pauses; timeouts, backoff and the patience for a mail never change."""
     plain, bent = waiting.itinerary(), waiting.itinerary(pauses=3.0, speed=1.5)
     halved = {6: 2, 7: 2}  # POLL_FIRST and POLL_CAP, times 3 / 1.5
     assert list(bent.plan) == [
