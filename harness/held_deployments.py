@@ -7,6 +7,7 @@ changed system can do. The prediction is written down before the system is start
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -47,8 +48,10 @@ SLOWER: Final = 2.0
 #: The other mix: visits that end here, so that nobody asks how the identity check came out.
 SHORT: Final = "verify_email"
 #: Rounds of asking the model how busy a rate makes it; a rate moves by no more than STRIDE in one.
-ROUNDS: Final = 4
+ROUNDS: Final = 8
 STRIDE: Final = 3.0
+#: Near enough to a busy share that was asked for.
+NEAR: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -162,13 +165,20 @@ def rate_at(
     By asking the model, from ``first_per_s`` on: a load grows with the rate, though not in
     proportion, since batches grow and a busy loop does not sleep.
     """
-    per_s, loads = first_per_s, {}
-    for round_ in range(ROUNDS):
+    per_s, least, most = first_per_s, 0.0, math.inf
+    best: tuple[float, float, Mapping[str, float]] = (math.inf, first_per_s, {})
+    for _ in range(ROUNDS):
         question = ask(per_s)
         loads = loads_of(question, [replicate(question, question.scenario.seed)])
-        if round_ < ROUNDS - 1:
-            per_s *= min(STRIDE, max(1 / STRIDE, share / max(loads.values())))
-    return per_s, loads
+        busy = max(loads.values())
+        best = min(best, (abs(busy - share), per_s, loads), key=lambda found: found[0])
+        if best[0] < NEAR:
+            break
+        least, most = (per_s, most) if busy < share else (least, per_s)
+        per_s *= min(STRIDE, max(1 / STRIDE, share / busy))
+        if not least < per_s < most:  # beyond its edge a system is busier than any rate says
+            per_s = (least + most) / 2
+    return best[1], best[2]
 
 
 def busy_levels(system: System, first_per_s: float) -> dict[float, Mapping[str, float]]:
