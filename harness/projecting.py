@@ -62,7 +62,7 @@ def read_question(arguments: argparse.Namespace) -> Asked:
         refuse_bends(options)
     options.done()
     model_file, model = find_model(arguments.model)
-    deployment, state = find_deployment(arguments.deployment, arguments.pairs), None
+    deployment, state = find_deployment(arguments), None
     if state_file:
         walk, state = begun(state_file, walk, deployment)
     question = Question(
@@ -105,9 +105,10 @@ def with_agreement_beside(model: ServiceModel, file: Path) -> ServiceModel:
     return replace(model, agreement={"schema": AGREEMENT, **found})
 
 
-def find_deployment(name: str, pairs: list[str]) -> Deployment:
+def find_deployment(arguments: argparse.Namespace) -> Deployment:
     """A profile with settings applied; InputError with every fault of either."""
-    return with_settings(load_deployment(name), pairs)
+    option = getattr(arguments, "pairs_option", "--set")
+    return with_settings(load_deployment(arguments.deployment), arguments.pairs, option)
 
 
 def project_with_progress(

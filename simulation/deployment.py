@@ -123,14 +123,19 @@ def built_in() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in BUILT_IN.glob("*.toml")))
 
 
-def with_settings(deployment: Deployment, settings: Sequence[str]) -> Deployment:
-    """The deployment with ``key=value`` settings applied; InputError with every fault."""
+def with_settings(
+    deployment: Deployment, settings: Sequence[str], option: str = "--set"
+) -> Deployment:
+    """The deployment with ``key=value`` settings applied; InputError with every fault.
+
+    ``option``: by which they were given, as the faults name it.
+    """
     table: dict[str, Any] = {}
     faults: list[Fault] = []
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            faults.append(Fault("--set", setting, "write key=value, for example registry_slots=13"))
+            faults.append(Fault(option, setting, "write key=value, for example registry_slots=13"))
             continue
         try:
             found = tomllib.loads(f"v = {value}")["v"]
@@ -142,8 +147,8 @@ def with_settings(deployment: Deployment, settings: Sequence[str]) -> Deployment
             within[last] = found
         else:
             remedy = f"set {above[0]} once: as a whole, or by its keys"
-            faults.append(Fault("--set", setting, remedy))
-    reader = Reader(table, "--set", faults)
+            faults.append(Fault(option, setting, remedy))
+    reader = Reader(table, option, faults)
     changed = _read(reader, deployment)
     reader.done(also=[f.name for f in fields(Deployment)])
     if faults:

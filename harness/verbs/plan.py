@@ -37,7 +37,7 @@ def add(subparsers: Subparsers) -> None:
         help="simpy is the readable reference, and slow (compiled)")  # fmt: skip
     add_executor_option(parser)
     add("--json", action="store_true", help="one JSON object on stdout (surge/plan/1)")
-    parser.set_defaults(trace=None, replications="1")
+    parser.set_defaults(trace=None, replications="1", pairs_option="--fixed")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from harness.verbs import Subparsers, declare
 
 ABOUT = (
     "Arguments that it does not know go to pytest, which then runs one test after the other; paths "
-    "count from the checkout."
+    "count from the checkout. The exit code is pytest's own."
 )
 
 

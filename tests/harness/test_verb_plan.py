@@ -210,7 +210,7 @@ def test_a_simulation_refuses_a_time_that_is_none(
     ("extra", "words"),
     [
         (("--confirm", "0"), "--confirm"),
-        (("--fixed", "registry_slot=3"), "did you mean `registry_slots`?"),
+        (("--fixed", "registry_slot=3"), "--fixed.registry_slot = 3: unknown key; did you mean"),
         (("--max-wall", "soon"), "--max-wall"),
     ],
 )
