@@ -135,5 +135,5 @@ def erlang_c(servers: int, offered: float) -> float:
 
 
 def erlang_c_wait_s(servers: int, rate: float, mean_s: float) -> float:
-    """Mean wait of M/M/c: C(c, a) / (c mu - lambda)."""
+    """Mean wait of M/M/c: C(c, a) / (c mu - lambda) (Erlang 1917; Kleinrock 1975, 3.5)."""
     return erlang_c(servers, rate * mean_s) / (servers / mean_s - rate)

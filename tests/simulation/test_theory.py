@@ -44,9 +44,9 @@ def pk(rate: float, service: Duration) -> float:
 @pytest.mark.parametrize(
     ("queue", "station", "theory_s", "people"),
     [
-        # M/M/1: W = rho / (mu - lambda)
+        # M/M/1: W = rho / (mu - lambda) (Erlang 1917; Kleinrock 1975, Queueing Systems I, 3.2)
         (event_loop(exponential(MS), 600), at.EVENT_LOOP, 0.6 * MS / 0.4, 200_000),
-        # M/D/1: W = rho / (2 mu (1 - rho))
+        # M/D/1: W = rho / (2 mu (1 - rho)) (Erlang 1909; Kleinrock 1975, 5.6)
         (event_loop(constant(MS), 700), at.EVENT_LOOP, 0.7 * MS / (2 * 0.3), 100_000),
         (event_loop(LOGNORMAL, 500), at.EVENT_LOOP, pk(500, LOGNORMAL), 100_000),
         (event_loop(SKEWED, 700), at.EVENT_LOOP, pk(700, SKEWED), 200_000),
