@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy import stats
 
 from workload.agreement import Agreement, Row
 from workload.summary import finite
@@ -83,6 +82,8 @@ def factor_of(parts: Sequence[Part], confidence: float = CONFIDENCE) -> float:
         return math.inf
     unsure = sum(square**2 / part.looks for square, part in zip(squares, parts, strict=True))
     looks = whole**2 / unsure if unsure else math.inf
+    from scipy import stats  # here: 60 MB that no walk needs
+
     t = float(stats.t.ppf(0.5 + confidence / 2, looks))
     reach = t * math.sqrt(whole)
     return math.exp(reach) if reach < 700 else math.inf

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from scipy import stats
 
 from simulation.cliff import DEMAND, PATIENCE, read_axis
 from simulation.deployment import with_settings
@@ -156,6 +155,8 @@ def difference_of(name: str, first: Sequence[float], second: Sequence[float]) ->
     if len(apart) < 2:
         return Difference(name, float(a.mean()), float(b.mean()), math.nan, math.nan, None)
     error = float(apart.std(ddof=1)) / math.sqrt(len(apart))
+    from scipy import stats  # here: 60 MB that no walk needs
+
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(apart) - 1)) * error
     paired, alone = float(apart.var(ddof=1)), float(a.var(ddof=1) + b.var(ddof=1))
     saved = alone / paired if paired > 1e-18 * max(alone, 1e-300) and paired > 0 else None
