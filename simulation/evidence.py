@@ -107,6 +107,11 @@ class Window:
         """Mails that were sent."""
         return self._served("worker", "mail_sender")
 
+    @property
+    def letters_read(self) -> float:
+        """Mails whose link was read back from the mailbox twin."""
+        return self.total("mailbox", "surge_twin_requests_total", status="200")
+
     def _served(self, source: str, station: str) -> float:
         return self.count(source, "surge_station_service_seconds", station=station)
 

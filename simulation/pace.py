@@ -27,6 +27,8 @@ WORKER: Final = 0.8
 DATABASE: Final = 0.8
 GENERATOR: Final = 0.85
 TWIN: Final = 1.0
+#: Most that the share of read mails may differ, relative, for their costs to be compared.
+ALIKE: Final = 0.1
 
 
 def mail_cost_s(held: Sequence[Window]) -> float:
@@ -43,8 +45,22 @@ def paced(held: Sequence[Window]) -> list[Window]:
 
 
 def pace_of(runs: Sequence[Run], model: ServiceModel) -> float:
-    """The pace of these runs together, beside that at which the model was learned."""
-    return _ratio(mail_cost_s(windows(runs)), model.twin_mail_s)
+    """The pace of these runs together, beside that at which the model was learned.
+
+    1 where it can't be told: a mail whose link is read costs the twin more than one that only
+    arrives, so the same share of them must have been read.
+    """
+    held = windows(runs)
+    usual = float(model.fitted.get("letters_read") or 0.0)
+    if abs(letters_read(held) - usual) > ALIKE * usual:
+        return 1.0
+    return _ratio(mail_cost_s(held), model.twin_mail_s)
+
+
+def letters_read(held: Sequence[Window]) -> float:
+    """Share of the mails whose link was read back; 0 where there were none."""
+    mails = sum(window.mails for window in held)
+    return sum(window.letters_read for window in held) / mails if mails else 0.0
 
 
 def _ratio(cost_s: float, usual_s: float) -> float:

@@ -28,6 +28,7 @@ from workload.errors import InputError
 from workload.scenario import load_scenario
 from workload.telemetry import Telemetry
 
+READ = 'surge_twin_requests_total{status="200"}'
 LOW = ("low-1", "low-2", "low-3", "pulses")
 CPU = {
     ("service", "process_cpu_seconds_total"): SERVICE,
@@ -69,6 +70,17 @@ def test_where_no_mailbox_tells_it_the_pace_is_one(low: list[Run]) -> None:
     silent = replace(low[0], telemetry=Telemetry({}))
     assert [window.pace for window in paced(windows([silent]))] == [1.0]
     assert pace_of([silent], calibrate_runs(low)) == 1.0
+
+
+def test_where_other_mails_are_sent_the_pace_is_one(low: list[Run]) -> None:
+    """A letter whose link is read back costs the twin more: planted, twice as many are."""
+    model, run = calibrate_runs(low), low[1]
+    assert pace_of([run], model) < 0.95
+    samples = {
+        key: (at_ns, values * (2.0 if key == ("mailbox", READ) else 1.0))
+        for key, (at_ns, values) in run.telemetry.samples.items()
+    }
+    assert pace_of([replace(run, telemetry=Telemetry(samples))], model) == 1.0
 
 
 def test_a_level_measured_on_a_dearer_machine_teaches_the_same_model(low: list[Run]) -> None:
