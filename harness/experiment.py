@@ -11,7 +11,7 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -116,7 +116,7 @@ def verify(
         busy = busy_levels(system, max(held_out_per_s))
         foreseen = _foresee(experiment, model, (*held_out_per_s, *busy))
         written_unix, sha256 = write_prediction(directory, foreseen)
-        held = _held_out(experiment, model, foreseen, busy)
+        held = _held_out(experiment, system, foreseen, busy)
     basis = replace(
         basis_of(experiment.results[-1].manifest, directory),
         predicted_unix=written_unix,
@@ -215,15 +215,15 @@ def write_prediction(directory: Path, foreseen: Sequence[Foreseen]) -> tuple[flo
 
 def _held_out(
     experiment: Experiment,
-    model: ServiceModel,
+    system: System,
     foreseen: Sequence[Foreseen],
-    busy: Mapping[float, Mapping[str, float]],
+    busy: Sequence[float],
 ) -> list[Level]:
     """Measure what was predicted, and compare.
 
     The model of the prediction, at the pace that the machine then turned out to have: nothing else
-    of these runs goes into it. What was written down before is compared too. ``busy``: visitors a
-    second -> expected busy shares, where a level was chosen by them.
+    of these runs goes into it. What was written down before is compared too. ``busy``: the
+    levels that were chosen by how busy the core is expected to be.
     """
     measured: dict[float, list[tuple[Run, Summary]]] = {}
     for one in foreseen:
@@ -232,13 +232,17 @@ def _held_out(
     found = []
     for per_s, pairs in sorted(measured.items()):
         runs, written = [run for run, _ in pairs], [said for _, said in pairs]
-        level = _as_it_was(runs, experiment.scenario, model, held_out=True, written=written)
+        level = _as_it_was(runs, system.scenario, system.model, held_out=True, written=written)
         if abs(level.pace - 1.0) > STEADY:
             experiment.tell(
                 f"  processor time was {level.pace:.2f} times as dear as while the model was "
                 "learned: such a machine says little; measure again"
             )
-        found.append(replace(level, expected=busy.get(per_s, {})))
+        if per_s in busy:
+            there = system.as_in(runs)
+            expected = system.unchanged.busy(there, per_s, runs[0].manifest.seed)
+            level = replace(level, expected=expected)
+        found.append(level)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -64,9 +64,14 @@ class System:
     deployment: Deployment
     design: Design
 
-    def as_in(self, run: Run) -> System:
-        """With the model at the pace that the machine had in a run."""
-        return replace(self, model=at_pace(self.model, pace_of([run], self.model)))
+    def as_in(self, runs: Sequence[Run]) -> System:
+        """With the model at the pace that the machine had in these runs."""
+        return replace(self, model=at_pace(self.model, pace_of(runs, self.model)))
+
+    @property
+    def unchanged(self) -> Changed:
+        """The deployment that was learned from."""
+        return Changed("", "", self.settings, self.scenario)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,12 @@ class Changed:
         """What the model says of it."""
         asked = self.question(system, per_s, seed)
         return summarize(history_of(replicate(asked, seed)), asked.window_length_s)
+
+    def busy(self, system: System, per_s: float, seed: int) -> dict[str, float]:
+        """Station -> busy share that the model expects."""
+        asked = self.question(system, per_s, seed)
+        loads = loads_of(asked, [replicate(asked, seed)])
+        return {station: round(load, 4) for station, load in loads.items()}
 
 
 def changed_deployments(system: System, core_per_s: float) -> dict[str, Changed]:
@@ -157,48 +168,39 @@ def binding_slots(slots: int, latency_s: float, core_per_s: float) -> int:
     return slots
 
 
-def rate_at(
-    share: float, ask: Callable[[float], Question], first_per_s: float
-) -> tuple[float, Mapping[str, float]]:
-    """(visitors a second that keep the busiest station at ``share``, busy share by station).
+def rate_at(share: float, ask: Callable[[float], Question], first_per_s: float) -> float:
+    """Visitors a second that keep the busiest station at ``share``.
 
     By asking the model, from ``first_per_s`` on: a load grows with the rate, though not in
     proportion, since batches grow and a busy loop does not sleep.
     """
     per_s, least, most = first_per_s, 0.0, math.inf
-    best: tuple[float, float, Mapping[str, float]] = (math.inf, first_per_s, {})
+    best = (math.inf, first_per_s)
     for _ in range(ROUNDS):
         question = ask(per_s)
         loads = loads_of(question, [replicate(question, question.scenario.seed)])
         busy = max(loads.values())
-        best = min(best, (abs(busy - share), per_s, loads), key=lambda found: found[0])
+        best = min(best, (abs(busy - share), per_s))
         if best[0] < NEAR:
             break
         least, most = (per_s, most) if busy < share else (least, per_s)
         per_s *= min(STRIDE, max(1 / STRIDE, share / busy))
         if not least < per_s < most:  # beyond its edge a system is busier than any rate says
             per_s = (least + most) / 2
-    return best[1], best[2]
+    return best[1]
 
 
-def busy_levels(system: System, first_per_s: float) -> dict[float, Mapping[str, float]]:
-    """Visitors a second -> busy share by station, where the busiest is as busy as the design says.
+def busy_levels(system: System, first_per_s: float) -> list[float]:
+    """Visitors a second at which the busiest station is expected as busy as the design says.
 
     True utilisation: a share of saturation says little of it, since batches grow and a loop that
     is busy does not sleep.
     """
-    unchanged = Changed("", "", system.settings, system.scenario)
     seed = system.scenario.seed + 1
-    found: dict[float, Mapping[str, float]] = {}
-    for share in system.design.busy:
-        per_s, loads = rate_at(share, lambda at: unchanged.question(system, at, seed), first_per_s)
-        found[per_s] = rounded(loads)
-    return found
-
-
-def rounded(loads: Mapping[str, float]) -> dict[str, float]:
-    """As an agreement keeps them."""
-    return {station: round(load, 4) for station, load in loads.items()}
+    return [
+        rate_at(share, lambda at: system.unchanged.question(system, at, seed), first_per_s)
+        for share in system.design.busy
+    ]
 
 
 def check_deployments(
@@ -212,8 +214,7 @@ def check_deployments(
     if not wanted:
         return []
     seed = system.scenario.seed + 1
-    unchanged = Changed("", "", system.settings, system.scenario)
-    core_per_s, _ = rate_at(1.0, lambda at: unchanged.question(system, at, seed), first_per_s)
+    core_per_s = rate_at(1.0, lambda at: system.unchanged.question(system, at, seed), first_per_s)
     found = []
     for name in wanted:
         changed = changed_deployments(system, core_per_s)[name]
@@ -229,7 +230,7 @@ def _checked(
 ) -> Level:
     """Predict, write it down, start, measure, compare."""
     design, first = system.design, changed.scenario.seed + 2  # the warm-up takes the first seed
-    per_s, loads = rate_at(SHARE, lambda at: changed.question(system, at, first), first_per_s)
+    per_s = rate_at(SHARE, lambda at: changed.question(system, at, first), first_per_s)
     seeds = range(first, first + design.repeats)
     foreseen = [changed.predicted(system, per_s, seed) for seed in seeds]
     names = [f"{changed.name}-{n}" for n in range(1, design.repeats + 1)]
@@ -252,7 +253,7 @@ def _checked(
         experiment.measure("warm-up", min(per_s, WARM_UP_PER_S), design.warm_up_s)
         runs = [experiment.measure(name, per_s, design.level_s) for name in names]
     as_it_was = [
-        changed.predicted(system.as_in(run), per_s, seed) for seed, run in enumerate(runs, first)
+        changed.predicted(system.as_in([run]), per_s, seed) for seed, run in enumerate(runs, first)
     ]
     return level_of(
         runs,
@@ -261,5 +262,5 @@ def _checked(
         pace=round(pace_of(runs, system.model), 4),
         written=foreseen,
         deployment=changed.name,
-        expected=rounded(loads),
+        expected=changed.busy(system.as_in(runs), per_s, first),
     )

@@ -89,7 +89,8 @@ class Level:
     ``utilisation``: station -> measured busy share while visitors came; ``settings``: those of the
     deployment that answered. Both empty where nobody noted them. ``deployment``: by what name it
     differs from the one that was learned from, '' for that one; ``expected``: station -> busy share
-    that was predicted. ``pace``: what processor time cost beside the learning; 1 where unknown.
+    that was predicted, at the pace. ``pace``: what processor time cost beside the learning; 1 where
+    that is unknown.
     """
 
     offered_per_s: float
