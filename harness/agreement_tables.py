@@ -40,7 +40,8 @@ def show_level(level: Level) -> None:
         "Written: error of the prediction as it was written down before, at the pace of the "
         "learning; predicted is at the pace that the machine then had.",
     )
-    say(f"processor time was {level.pace:.2f} times as dear as while the model was learned")
+    if level.pace != 1.0:  # 1 is also what an unknown pace is taken as
+        say(f"processor time was {level.pace:.2f} times as dear as while the model was learned")
     if level.expected:
         station = max(level.expected, key=lambda name: level.expected[name])
         foreseen, seen = level.expected[station], level.utilisation.get(station)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from harness.checked import basis_of, with_agreement
 from harness.experiment_design import Design
@@ -33,6 +33,7 @@ from harness.measuring import (
     predict_run,
     predicted_history,
     pulsed,
+    tell_of_pace,
 )
 from harness.stack import Stack
 from harness.stack_settings import StackSettings
@@ -60,10 +61,6 @@ __all__ = [
     "pulsed",
     "verify",
 ]
-
-
-#: A machine whose pace moved by more was not the machine that was learned from.
-STEADY: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def verify(
     )
     changed = check_deployments(system, directory, max(held_out_per_s), tell)
     predicted = _saturation_of(overloaded, scenario, model, design) if overloaded else math.nan
-    learned = [_as_it_was([run], scenario, model, held_out=False) for run in low]
+    learned = [_at_its_pace([run], scenario, model, held_out=False) for run in low]
     names = tuple(run.path.name for run in (*low, pulses))
     agreement = Agreement(names, predicted, saturation, (*learned, *held, *changed), basis)
     return _concluded(directory, model, agreement, experiment.results)
@@ -232,12 +229,8 @@ def _held_out(
     found = []
     for per_s, pairs in sorted(measured.items()):
         runs, written = [run for run, _ in pairs], [said for _, said in pairs]
-        level = _as_it_was(runs, system.scenario, system.model, held_out=True, written=written)
-        if abs(level.pace - 1.0) > STEADY:
-            experiment.tell(
-                f"  processor time was {level.pace:.2f} times as dear as while the model was "
-                "learned: such a machine says little; measure again"
-            )
+        level = _at_its_pace(runs, system.scenario, system.model, held_out=True, written=written)
+        tell_of_pace(runs, system.model, experiment.tell)
         if per_s in busy:
             there = system.as_in(runs)
             expected = system.unchanged.busy(there, per_s, runs[0].manifest.seed)
@@ -246,7 +239,7 @@ def _held_out(
     return found
 
 
-def _as_it_was(
+def _at_its_pace(
     runs: Sequence[Run],
     scenario: Scenario,
     model: ServiceModel,

@@ -40,6 +40,7 @@ class Design:
 QUICK: Final = Design()
 THOROUGH: Final = Design(
     low=(0.1, 0.18, 0.25, 0.32),
+    held_out=(0.705,),
     busy=(0.65, 0.8, 0.9),
     repeats=3,
     level_s=60.0,

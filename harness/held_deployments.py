@@ -24,6 +24,7 @@ from harness.measuring import (
     history_of,
     level_of,
     question_of,
+    tell_of_pace,
 )
 from harness.stack import Stack
 from harness.stack_settings import StackSettings
@@ -184,7 +185,7 @@ def rate_at(share: float, ask: Callable[[float], Question], first_per_s: float) 
         if best[0] < NEAR:
             break
         least, most = (per_s, most) if busy < share else (least, per_s)
-        per_s *= min(STRIDE, max(1 / STRIDE, share / busy))
+        per_s *= min(STRIDE, max(1 / STRIDE, share / busy if busy else STRIDE))
         if not least < per_s < most:  # beyond its edge a system is busier than any rate says
             per_s = (least + most) / 2
     return best[1]
@@ -252,12 +253,13 @@ def _checked(
         experiment = Experiment(stack, changed.scenario, directory, design, tell)
         experiment.measure("warm-up", min(per_s, WARM_UP_PER_S), design.warm_up_s)
         runs = [experiment.measure(name, per_s, design.level_s) for name in names]
-    as_it_was = [
+    tell_of_pace(runs, system.model, tell)
+    at_their_pace = [
         changed.predicted(system.as_in([run]), per_s, seed) for seed, run in enumerate(runs, first)
     ]
     return level_of(
         runs,
-        as_it_was,
+        at_their_pace,
         held_out=True,
         pace=round(pace_of(runs, system.model), 4),
         written=foreseen,

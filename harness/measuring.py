@@ -23,7 +23,7 @@ from loadtests.campaign import CampaignPlan
 from loadtests.rundir import CampaignResult
 from simulation.deployment import Deployment
 from simulation.evidence import Run, read_run
-from simulation.pace import at_pace
+from simulation.pace import at_pace, pace_of
 from simulation.projection import Question, Replication, replicate
 from simulation.service import ServiceModel
 from workload.agreement import Level, compare
@@ -49,6 +49,8 @@ SATURATED: Final = 0.97
 #: keeps up with more than that for a while, by letting everybody wait for ever larger batches.
 SLOW: Final = 5.0
 TRIES: Final = 5
+#: A machine whose pace moved by more was not the machine that was learned from.
+STEADY: Final = 0.2
 #: Fewest people of a pulse that make batches of more than a few rows.
 FEWEST: Final = 30
 
@@ -246,6 +248,17 @@ def predicted_history(
     model, deployment = at_pace(model, pace), deployment_of(run)
     asked = question_of(scenario, model, deployment, run.manifest.bending, run.manifest.seed)
     return history_of(replicate(asked, run.manifest.seed))
+
+
+def tell_of_pace(runs: Sequence[Run], model: ServiceModel, tell: Tell) -> None:
+    """Say which of these runs had a machine that is hardly the one that was learned from."""
+    for run in runs:
+        pace = pace_of([run], model)
+        if abs(pace - 1.0) > STEADY:
+            tell(
+                f"  {run.path.name}: processor time was {pace:.2f} times as dear as while the "
+                "model was learned: such a machine says little; measure again"
+            )
 
 
 def question_of(

@@ -23,11 +23,14 @@ from harness.tables import Column, show
 from simulation.costs import transactions
 from simulation.evidence import Window, read_run, windows
 from simulation.pace import DATABASE, GENERATOR, SERVICE, WORKER, mail_cost_s
-from workload.errors import Fault, InputError
+from workload.errors import Fault, InputError, RecordError
 from workload.manifest import read_manifest
 
 #: Runs in which the system saturates or has not yet warmed up say nothing of a cost.
-LEFT_OUT: Final = ("saturation", "warm-up", "pulses")
+LEFT_OUT: Final = ("saturation", "warm-up")
+#: In pulses worker and database work in other batches, which their counts don't tell.
+PULSES: Final = "pulses"
+BAD_INPUT: Final = 2
 #: Levels that have to be there for a cost and a power to be told apart.
 FEWEST: Final = 10
 
@@ -110,11 +113,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("record", type=Path, nargs="+", help="directory of a verify or a demo")
-    held = [w for record in parser.parse_args(arguments).record for w in _levels(record)]
+    parser.add_argument("--pulses", action="store_true", help="with the pulses too")
+    given = parser.parse_args(arguments)
+    try:
+        held = [w for record in given.record for w in _levels(record, pulses=given.pulses)]
+    except RecordError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
     if len(held) < FEWEST:
-        raise InputError(
-            "records", [Fault("levels", len(held), f"{FEWEST} are needed; give more records")]
-        )
+        fault = Fault("levels", len(held), f"{FEWEST} with mails are needed; give more records")
+        sys.stderr.write(f"{InputError('records', [fault])}\n")
+        return BAD_INPUT
     columns = [Column("process", figure=False), Column("power used"), Column("found"),
                Column("sd"), Column("spread left"), Column("without")]  # fmt: skip
     show(
@@ -130,10 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _levels(record: Path) -> list[Window]:
+def _levels(record: Path, *, pulses: bool) -> list[Window]:
+    """Those in which mails were sent: others don't tell a pace."""
     paths = sorted(path.parent for path in record.glob("*/manifest.json"))
-    kept = [path for path in paths if not path.name.startswith(LEFT_OUT)]
-    return windows(read_run(path) for path in kept if read_manifest(path).status == "complete")
+    left_out = LEFT_OUT if pulses else (*LEFT_OUT, PULSES)
+    kept = [path for path in paths if not path.name.startswith(left_out)]
+    runs = [read_run(path) for path in kept if read_manifest(path).status == "complete"]
+    return [window for window in windows(runs) if window.mails]
 
 
 if __name__ == "__main__":

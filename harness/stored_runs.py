@@ -29,7 +29,7 @@ from harness.held_deployments import SLOWER
 from harness.measuring import answers_per_s, deployment_of, history_of, measured_part, question_of
 from simulation.calibrate import calibrate_runs
 from simulation.evidence import Run, read_run, windows
-from simulation.pace import at_pace, mail_cost_s
+from simulation.pace import at_pace, mail_cost_s, ratio
 from simulation.projection import replicate
 from simulation.service import ServiceModel
 from workload.agreement import figure
@@ -39,7 +39,7 @@ from workload.history import COLUMNS, History
 from workload.history import SCHEMA_NAME as HISTORY
 from workload.manifest import Manifest, read_json, read_manifest, write_json
 from workload.scenario import Scenario, load_scenario
-from workload.summary import Summary, summarize
+from workload.summary import Summary, finite, summarize
 from workload.telemetry import FILE_NAME, SCHEMA, Telemetry
 
 SCHEMA_NAME: Final = "surge/stored-runs/1"
@@ -66,7 +66,7 @@ def keep(record: Path, into: Path) -> Path:
     runs += sorted(path.parent for path in record.glob("*/*/manifest.json"))
     held: dict[str, list[Run]] = {}
     saturation: dict[str, float] = {}
-    mail_s: dict[str, float] = {}
+    mail_s: dict[str, float | None] = {}
     if not any(LEARNED.fullmatch(path.name) for path in runs):
         remedy = "give the directory that `surge verify` wrote"
         raise RecordError("stored runs", [Fault("record", str(record), remedy)])
@@ -78,7 +78,7 @@ def keep(record: Path, into: Path) -> Path:
             _write_learned(run, into / path.name)
             continue
         _write_manifest(run.manifest, into / path.name)
-        mail_s[path.name] = mail_cost_s(windows([run]))
+        mail_s[path.name] = finite(mail_cost_s(windows([run])))
         scenario = (path / "scenario.toml").read_text(encoding="utf-8")
         (into / path.name / "scenario.toml").write_text(scenario, encoding="utf-8")
         if SATURATION.fullmatch(path.name):
@@ -201,9 +201,9 @@ def replayed(directory: Path, model: ServiceModel) -> list[Replayed]:
     return found
 
 
-def _at(mail_s: float, model: ServiceModel) -> ServiceModel:
+def _at(mail_s: float | None, model: ServiceModel) -> ServiceModel:
     """The model at the pace of a run in which a mail cost its twin so many processor seconds."""
-    return at_pace(model, mail_s / model.twin_mail_s)
+    return at_pace(model, ratio(math.nan if mail_s is None else mail_s, model.twin_mail_s))
 
 
 def _described(directory: Path) -> Run:

@@ -37,7 +37,7 @@ from simulation.evidence import (
     shape_of,
     windows,
 )
-from simulation.pace import GENERATOR, letters_read, paced
+from simulation.pace import GENERATOR, WORKER, letters_read, paced
 from simulation.photo_fit import fit_photo
 from simulation.service import ServiceModel, StepCost
 from workload.durations import Duration, constant
@@ -83,7 +83,7 @@ def calibrate_runs(runs: Sequence[Run]) -> ServiceModel:
     lowest = min(steady, key=lambda run: run.offered_per_s)
     quiet = [window for window in held if window.run is lowest]
     loop = loop_costs(held)
-    idle = _idle(runs)
+    idle = _idle(held)
     busiest = max(steady, key=lambda run: run.offered_per_s)
     database = database_costs(held, busiest)
     worker = worker_costs(held, idle, busiest)
@@ -154,19 +154,20 @@ def _same_system(runs: Sequence[Run]) -> None:
         raise RecordError("calibration", [Fault(runs[0].path.name, "attacked", remedy)])
 
 
-def _idle(runs: Sequence[Run]) -> float:
+def _idle(held: Sequence[Window]) -> float:
     """Busy share of the worker process when nothing happens: the quietest moment after the visits.
 
-    Looks into its queues, scrapes. From the last IDLE_S of each run that waited so long.
+    Looks into its queues, scrapes. From the last IDLE_S of each run that waited so long, at pace 1.
     """
     shares: list[float] = []
-    for run in runs:
+    for window in held:
+        run = window.run
         end = run.manifest.lasted_s
         start = max(end - IDLE_S, run.arrivals_s + 1.0)
         if end - start < IDLE_S / 2:
             continue
-        grown = run.telemetry.total("worker", "process_cpu_seconds_total", start, end)
-        shares.append(grown / (end - start))
+        after = replace(window, start_s=start, end_s=end)
+        shares.append(after.cpu("worker", WORKER) / after.seconds)
     return min(shares, default=0.0)
 
 

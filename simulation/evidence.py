@@ -185,7 +185,10 @@ def _usually(
 ) -> NDArray[np.float64]:
     """The row that says: cost of one = ratio x cost of other, beside what the other costs about."""
     one, other = names.index(usual.one), names.index(usual.other)
-    about = float(np.mean(1.0 / (matrix[:, other] + usual.is_ * matrix[:, one])))
+    weighed = matrix[:, other] + usual.is_ * matrix[:, one]
+    if not (weighed > 0).any():
+        return np.zeros(len(names))
+    about = float(np.mean(1.0 / weighed[weighed > 0]))
     row = np.zeros(len(names))
     row[one], row[other] = usual.weight / (usual.is_ * about), -usual.weight / about
     return row

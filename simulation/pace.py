@@ -41,7 +41,7 @@ def mail_cost_s(held: Sequence[Window]) -> float:
 def paced(held: Sequence[Window]) -> list[Window]:
     """The windows, each with its pace beside the mean of all; 1 where a run tells none."""
     usual_s = mail_cost_s(held)
-    return [replace(window, pace=_ratio(mail_cost_s([window]), usual_s)) for window in held]
+    return [replace(window, pace=ratio(mail_cost_s([window]), usual_s)) for window in held]
 
 
 def pace_of(runs: Sequence[Run], model: ServiceModel) -> float:
@@ -54,7 +54,7 @@ def pace_of(runs: Sequence[Run], model: ServiceModel) -> float:
     usual = float(model.fitted.get("letters_read") or 0.0)
     if abs(letters_read(held) - usual) > ALIKE * usual:
         return 1.0
-    return _ratio(mail_cost_s(held), model.twin_mail_s)
+    return ratio(mail_cost_s(held), model.twin_mail_s)
 
 
 def letters_read(held: Sequence[Window]) -> float:
@@ -63,12 +63,16 @@ def letters_read(held: Sequence[Window]) -> float:
     return sum(window.letters_read for window in held) / mails if mails else 0.0
 
 
-def _ratio(cost_s: float, usual_s: float) -> float:
+def ratio(cost_s: float, usual_s: float) -> float:
+    """The pace at which a mail costs this, where it usually costs that; 1 where one is unknown."""
     return cost_s / usual_s if math.isfinite(cost_s) and usual_s > 0 else 1.0
 
 
 def at_pace(model: ServiceModel, pace: float) -> ServiceModel:
-    """What the model's processor times are at another pace; what is no processor time stays."""
+    """The model's processor times at another pace; what is no processor time stays.
+
+    So does the share of a core that the idle system takes: it was learned from its quietest moment.
+    """
     if pace == 1.0:
         return model
     service, worker = pace**SERVICE, pace**WORKER

@@ -54,7 +54,7 @@ ALONE: Final = (
 
 
 def part_of(path: Path) -> str:
-    """The part of a file of tests; one that nobody has thought of runs alone."""
+    """The part of a file of tests; outside of those rooms one that nobody thought of runs alone."""
     return "computing" if _among(path, COMPUTING) and not _among(path, ALONE) else "alone"
 
 

@@ -53,7 +53,11 @@ def _level(level: Level) -> TrustLevel:
     steps: dict[str, list[TrustRow]] = {}
     for row in level.rows:
         steps.setdefault(row.step, []).append(_row(row))
-    pace = f"Processor time was {level.pace:.2f} times as dear as while the model was learned."
+    pace = (
+        f"Processor time was {level.pace:.2f} times as dear as while the model was learned."
+        if level.pace != 1.0  # also what an unknown pace is taken as
+        else ""
+    )
     return TrustLevel(title, pace, level.held_out, steps)
 
 

@@ -24,7 +24,6 @@ from simulation.pace import (
     paced,
 )
 from simulation.projection import replicate
-from workload.errors import InputError
 from workload.scenario import load_scenario
 from workload.telemetry import Telemetry
 
@@ -130,10 +129,12 @@ def test_powers_are_found_again(low: list[Run]) -> None:
     runs = [dearer(run, pace) for pace in (0.7, 1.0, 1.4, 2.0) for run in low[:3]]
     held: list[Window] = windows(runs)
     for one in powers(held):
-        assert one.found == pytest.approx(one.used, abs=0.15), one.process
+        assert one.found == pytest.approx(one.used, abs=0.1), one.process
         assert one.spread < one.before
 
 
-def test_powers_want_more_than_one_record(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="levels"):
-        main([str(tmp_path)])
+def test_powers_want_more_than_one_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "levels" in capsys.readouterr().err
