@@ -134,9 +134,21 @@ def _processes(count: int) -> Iterator[Executor]:
     except BaseException:
         for process in set(multiprocessing.active_children()) - before:
             process.kill()
+        _hang_up(pool)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _hang_up(pool: ProcessPoolExecutor) -> None:
+    """Let go of the end of the pipe that only the workers write to.
+
+    Who is killed in mid-sentence leaves half an answer there, and the pool would wait for the rest
+    of it for ever while anybody holds that end. The executor has no way of its own to say so.
+    """
+    answers = getattr(pool, "_result_queue", None)
+    if answers is not None:
+        answers._writer.close()  # noqa: SLF001 - see above
 
 
 @contextmanager

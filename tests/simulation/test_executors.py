@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -187,6 +188,23 @@ def test_a_process_that_is_killed_ends_the_run_and_leaves_none() -> None:
     with pytest.raises(InvalidRunError, match="for want of memory"):
         lose_one()
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+@pytest.mark.slow
+def test_half_an_answer_of_a_killed_process_holds_nobody_up() -> None:
+    """Planted: the length of an answer, and nothing behind it; Ctrl-C comes, and it is over."""
+    began = time.monotonic()
+
+    def interrupted() -> None:
+        with opened(Workers("processes"), 1) as pool:
+            pool.submit(os.getpid).result()  # its process stands, and has nothing more to say
+            os.write(pool._result_queue._writer.fileno(), struct.pack("!i", 100))  # type: ignore[attr-defined]
+            time.sleep(0.5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - began < 15
 
 
 @contextmanager
