@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
@@ -43,6 +43,7 @@ VERSION = "1.0"
 ABOUT = "A registration service with a known peak, built to be measured and modelled."
 SAMPLE_EVERY = 8  # reading the CPU clock is a system call: not for every request
 USE_EVERY_S = 0.25
+FIRST_CONNECTION_S = 3.0  # a worker whose database stays away serves all the same, and says so
 
 log = logging.getLogger("surge.service")
 
@@ -132,6 +133,7 @@ class Service(FastAPI):
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         self.batcher.start()
         self.pool.start()
+        await self._connected()
         watch = asyncio.create_task(self._watch())
         probe = LoopProbe(self.measured.loop_lag.record)
         probe.start()
@@ -148,6 +150,17 @@ class Service(FastAPI):
             for upstream in (self.registry, self.photos):
                 if upstream is not None:
                     upstream.close()
+
+    async def _connected(self) -> None:
+        """Let nobody in before the first connections stand, or the database seems to be away.
+
+        Of several workers one is ready first, and whoever asks is told so; the others would turn
+        away those who come then.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_CONNECTION_S):
+                await self.batcher.opened()
+                await self.pool.opened()
 
     async def _watch(self) -> None:
         while True:

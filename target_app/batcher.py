@@ -77,12 +77,17 @@ class WriteBatcher:
         self._queue: deque[Pending] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._connected = 0
+        self._opened = asyncio.Event()
         self._flushes = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start the lanes; they connect by themselves, and again when the database returns."""
         self._tasks = [asyncio.create_task(self._lane()) for _ in range(self._lanes)]
+
+    async def opened(self) -> None:
+        """Wait until a lane has had a first connection."""
+        await self._opened.wait()
 
     async def stop(self) -> None:
         """Stop the lanes; rows that are still waiting are answered with UnavailableError."""
@@ -121,6 +126,7 @@ class WriteBatcher:
                 await asyncio.sleep(RECONNECT_S)
                 continue
             self._connected += 1
+            self._opened.set()
             try:
                 await self._serve(connection)
             finally:
