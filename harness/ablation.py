@@ -19,7 +19,7 @@ from harness.experiment import DRAIN_S, answers_per_s, deployment_of, measured_p
 from simulation.calibrate import calibrate_runs
 from simulation.deployment import Deployment
 from simulation.evidence import Run, read_run, windows
-from simulation.pace import at_pace, pace_of
+from simulation.pace import as_in
 from simulation.projection import Question, replicate
 from simulation.service import ServiceModel, StepCost
 from workload.agreement import Row, compare, signed_error
@@ -235,7 +235,7 @@ def _without(element: Element, runs: Sequence[Run], record: Record) -> Ablated:
 
 def _history(element: Element, run: Run, record: Record) -> History:
     """The visitors of a run, through the model without the element."""
-    whole = at_pace(record.model, pace_of([run], record.model))
+    whole = as_in([run], record.model)
     model, deployment = element.without((whole, deployment_of(run)), record.wakeups)
     scenario = measured_part(load_scenario(run.path / "scenario.toml"))
     question = Question(

@@ -40,7 +40,7 @@ from harness.stack_settings import StackSettings
 from loadtests.rundir import CampaignResult
 from simulation.calibrate import calibrate_runs
 from simulation.evidence import Run, read_run
-from simulation.pace import pace_of
+from simulation.pace import as_in, pace_of
 from simulation.service import ServiceModel
 from workload.agreement import Agreement, Level
 from workload.manifest import Bending, write_json
@@ -248,7 +248,7 @@ def _at_its_pace(
     written: Sequence[Summary] = (),
 ) -> Level:
     """A level, predicted at the pace that the machine had in each of its runs."""
-    predicted = [predict_run(run, scenario, model, pace_of([run], model)) for run in runs]
+    predicted = [predict_run(run, scenario, as_in([run], model)) for run in runs]
     pace = round(pace_of(runs, model), 4)
     return level_of(runs, predicted, held_out=held_out, pace=pace, written=written)
 
@@ -259,5 +259,5 @@ def _like(run: Run, bending: Bending, seed: int) -> Run:
 
 
 def _saturation_of(run: Run, scenario: Scenario, model: ServiceModel, design: Design) -> float:
-    history = predicted_history(run, scenario, model, pace_of([run], model))
+    history = predicted_history(run, scenario, as_in([run], model))
     return answers_per_s(history, design.saturation_s)

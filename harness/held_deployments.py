@@ -30,7 +30,7 @@ from harness.stack import Stack
 from harness.stack_settings import StackSettings
 from simulation.deployment import Deployment
 from simulation.evidence import Run
-from simulation.pace import at_pace, pace_of
+from simulation.pace import as_in, pace_of
 from simulation.projection import Question, replicate
 from simulation.service import ServiceModel
 from simulation.trust import loads_of
@@ -67,7 +67,7 @@ class System:
 
     def as_in(self, runs: Sequence[Run]) -> System:
         """With the model at the pace that the machine had in these runs."""
-        return replace(self, model=at_pace(self.model, pace_of(runs, self.model)))
+        return replace(self, model=as_in(runs, self.model))
 
     @property
     def unchanged(self) -> Changed:

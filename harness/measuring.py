@@ -23,7 +23,7 @@ from loadtests.campaign import CampaignPlan
 from loadtests.rundir import CampaignResult
 from simulation.deployment import Deployment
 from simulation.evidence import Run, read_run
-from simulation.pace import at_pace, pace_of
+from simulation.pace import pace_of
 from simulation.projection import Question, Replication, replicate
 from simulation.service import ServiceModel
 from workload.agreement import Level, compare
@@ -236,17 +236,16 @@ def deployment_of(run: Run, generator: bool = True) -> Deployment:  # noqa: FBT0
     )
 
 
-def predict_run(run: Run, scenario: Scenario, model: ServiceModel, pace: float = 1.0) -> Summary:
-    """The same visitors, through the model at a pace: folded as the measurement is."""
-    return summarize(predicted_history(run, scenario, model, pace), run.arrivals_s)
+def predict_run(run: Run, scenario: Scenario, model: ServiceModel) -> Summary:
+    """The same visitors, through the model: folded as the measurement is."""
+    return summarize(predicted_history(run, scenario, model), run.arrivals_s)
 
 
-def predicted_history(
-    run: Run, scenario: Scenario, model: ServiceModel, pace: float = 1.0
-) -> History:
-    """The same visitors, through the model at a pace; RunInvalid where it kept no history."""
-    model, deployment = at_pace(model, pace), deployment_of(run)
-    asked = question_of(scenario, model, deployment, run.manifest.bending, run.manifest.seed)
+def predicted_history(run: Run, scenario: Scenario, model: ServiceModel) -> History:
+    """The same visitors, through the model; RunInvalid where it kept no history."""
+    asked = question_of(
+        scenario, model, deployment_of(run), run.manifest.bending, run.manifest.seed
+    )
     return history_of(replicate(asked, run.manifest.seed))
 
 

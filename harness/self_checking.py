@@ -10,7 +10,7 @@ from harness.experiment import DRAIN_S, deployment_of
 from harness.tables import Column, show, span
 from harness.tables import share as percent
 from simulation.evidence import Run, read_run
-from simulation.pace import at_pace, pace_of
+from simulation.pace import as_in
 from simulation.projection import Question, replicate
 from simulation.self_check import Figure, figures, refusals
 from simulation.service import ServiceModel
@@ -34,7 +34,7 @@ def self_check(paths: Sequence[Path], model: ServiceModel) -> list[str]:
 
 
 def _checked(run: Run, model: ServiceModel) -> list[Figure]:
-    deployment, model = deployment_of(run), at_pace(model, pace_of([run], model))
+    deployment, model = deployment_of(run), as_in([run], model)
     scenario = load_scenario(str(run.path / SCENARIO), None)
     question = Question(
         scenario=scenario.with_seed(run.manifest.seed),

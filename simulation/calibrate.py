@@ -37,7 +37,7 @@ from simulation.evidence import (
     shape_of,
     windows,
 )
-from simulation.pace import GENERATOR, WORKER, letters_read, paced
+from simulation.pace import GENERATOR, WORKER, mails_read, paced
 from simulation.photo_fit import fit_photo
 from simulation.service import ServiceModel, StepCost
 from workload.durations import Duration, constant
@@ -277,7 +277,7 @@ def _account(held: Sequence[Window], fits: Mapping[str, Fit], background: float)
         "machine": runs[0].manifest.machine,
         "capacity": runs[0].manifest.capacity,
         "background_share": clean(background),
-        "letters_read": clean(letters_read(held)),
+        "mails_read": clean(mails_read(held)),
         "paces": {window.run.path.name: clean(window.pace) for window in held},
         "residuals": {name: clean(found.residual) for name, found in fits.items()},
     }

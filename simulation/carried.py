@@ -34,7 +34,11 @@ def is_carried(w: World, who: int) -> bool:
 
 
 def carry_over(w: World, now: int, who: int) -> int:
-    """A visitor takes the place in line that a state says; returns the visit."""
+    """A visitor takes the place in line that a state says; returns the visit.
+
+    The work is taken before the visit stands: one that pauses beyond the record gives its place
+    back, unless some work still belongs to it.
+    """
     visit = open_visit(w, now, who)
     place = who - w.cells[at.C_CARRIED_FIRST]
     checks, mails = w.cells[at.C_CARRIED_CHECKS], w.cells[at.C_CARRIED_MAILS]

@@ -152,6 +152,13 @@ def _calls(question: Question, failed: Flow, cell_s: float) -> Flow:
     return _delayed(failed * support.share, kernel)
 
 
+def _delayed(flow: Flow, kernel: Flow) -> Flow:
+    """A flow by cell, as it is after a delay of which a kernel says how long it is how often."""
+    from scipy.signal import oaconvolve  # here: 60 MB that no walk needs
+
+    return np.maximum(oaconvolve(flow, kernel)[: len(flow)], 0.0)
+
+
 def _later(flow: Flow, seconds: float, cell_s: float) -> Flow:
     cells = min(round(seconds / cell_s), len(flow))
     return np.concatenate((np.zeros(cells), flow[: len(flow) - cells]))
@@ -269,10 +276,3 @@ def rows_a_flush(question: Question, writes_per_s: float) -> float:
     a_worker = writes_per_s / (deployment.most_replicas * deployment.workers)
     took = model.commit.mean_s + model.write_base_s * deployment.speed
     return float(np.clip(a_worker * took / deployment.lanes, 1.0, deployment.batch_rows))
-
-
-def _delayed(flow: Flow, kernel: Flow) -> Flow:
-    """A flow by cell, as it is after a delay of which a kernel says how long it is how often."""
-    from scipy.signal import oaconvolve  # here: 60 MB that no walk needs
-
-    return np.maximum(oaconvolve(flow, kernel)[: len(flow)], 0.0)

@@ -108,7 +108,7 @@ class Window:
         return self._served("worker", "mail_sender")
 
     @property
-    def letters_read(self) -> float:
+    def mails_read(self) -> float:
         """Mails whose link was read back from the mailbox twin."""
         return self.total("mailbox", "surge_twin_requests_total", status="200")
 

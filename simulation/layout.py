@@ -230,7 +230,6 @@ ASKED: Final = 8  # a request that has heard the registry
 CALLING: Final = 9
 TALKING: Final = 10
 HUNG_UP: Final = 11
-PATIENT: Final = 19  # a caller whose patience outlasts the record
 ON_CHECK: Final = 12  # the worker process, busy with a call to the registry
 DECIDED_ON: Final = 13  # … with its answer
 HEARING_BATCH: Final = 14  # … with the database's word that a batch is written
@@ -238,6 +237,7 @@ IN_FLUSH: Final = 15  # in the database: what the service asks for, and the work
 IN_QUERY: Final = 16
 IN_CLAIM: Final = 17
 IN_BATCH: Final = 18
+PATIENT: Final = 19  # a caller whose patience outlasts the record
 
 # Stages of a mail, and what a batch is of.
 WRITING: Final = 0

@@ -13,7 +13,7 @@ generator's with 0.85.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,6 +27,14 @@ WORKER: Final = 0.8
 DATABASE: Final = 0.8
 GENERATOR: Final = 0.85
 TWIN: Final = 1.0
+#: Processor times of a model -> the power of whose time they are.
+POWERS: Final[Mapping[str, float]] = {
+    "wake_s": SERVICE, "flush_base_s": SERVICE, "flush_row_s": SERVICE, "shed_s": SERVICE,
+    "write_base_s": DATABASE, "write_row_s": DATABASE, "errand_s": DATABASE,
+    "mail_cpu_s": WORKER, "check_cpu_s": WORKER,
+    "generator_wake_s": GENERATOR, "send_s": GENERATOR, "receive_s": GENERATOR,
+    "twin_mail_s": TWIN, "twin_check_s": TWIN,
+}  # fmt: skip
 #: Most that the share of read mails may differ, relative, for their costs to be compared.
 ALIKE: Final = 0.1
 
@@ -51,21 +59,26 @@ def pace_of(runs: Sequence[Run], model: ServiceModel) -> float:
     arrives, so the same share of them must have been read.
     """
     held = windows(runs)
-    usual = float(model.fitted.get("letters_read") or 0.0)
-    if abs(letters_read(held) - usual) > ALIKE * usual:
+    usual = float(model.fitted.get("mails_read") or 0.0)
+    if abs(mails_read(held) - usual) > ALIKE * usual:
         return 1.0
     return ratio(mail_cost_s(held), model.twin_mail_s)
 
 
-def letters_read(held: Sequence[Window]) -> float:
+def mails_read(held: Sequence[Window]) -> float:
     """Share of the mails whose link was read back; 0 where there were none."""
     mails = sum(window.mails for window in held)
-    return sum(window.letters_read for window in held) / mails if mails else 0.0
+    return sum(window.mails_read for window in held) / mails if mails else 0.0
 
 
 def ratio(cost_s: float, usual_s: float) -> float:
     """The pace at which a mail costs this, where it usually costs that; 1 where one is unknown."""
     return cost_s / usual_s if math.isfinite(cost_s) and usual_s > 0 else 1.0
+
+
+def as_in(runs: Sequence[Run], model: ServiceModel) -> ServiceModel:
+    """The model at the pace that the machine had in these runs."""
+    return at_pace(model, pace_of(runs, model))
 
 
 def at_pace(model: ServiceModel, pace: float) -> ServiceModel:
@@ -75,37 +88,20 @@ def at_pace(model: ServiceModel, pace: float) -> ServiceModel:
     """
     if pace == 1.0:
         return model
-    service, worker = pace**SERVICE, pace**WORKER
-    database, generator = pace**DATABASE, pace**GENERATOR
     return replace(
         model,
-        steps={
-            name: _step_at(step, service, database, generator) for name, step in model.steps.items()
-        },
-        wake_s=model.wake_s * service,
-        flush_base_s=model.flush_base_s * service,
-        flush_row_s=model.flush_row_s * service,
-        shed_s=model.shed_s * service,
-        write_base_s=model.write_base_s * database,
-        write_row_s=model.write_row_s * database,
-        errand_s=model.errand_s * database,
-        mail_cpu_s=model.mail_cpu_s * worker,
-        check_cpu_s=model.check_cpu_s * worker,
-        generator_wake_s=model.generator_wake_s * generator,
-        send_s=model.send_s * generator,
-        receive_s=model.receive_s * generator,
-        twin_mail_s=model.twin_mail_s * pace**TWIN,
-        twin_check_s=model.twin_check_s * pace**TWIN,
+        steps={name: _step_at(step, pace) for name, step in model.steps.items()},
+        **{name: getattr(model, name) * pace**power for name, power in POWERS.items()},
     )
 
 
-def _step_at(step: StepCost, service: float, database: float, generator: float) -> StepCost:
+def _step_at(step: StepCost, pace: float) -> StepCost:
     return replace(
         step,
-        before=_times(step.before, service),
-        after=_times(step.after, service),
-        query=_times(step.query, database),
-        sent_s=None if step.sent_s is None else step.sent_s * generator,
+        before=_times(step.before, pace**SERVICE),
+        after=_times(step.after, pace**SERVICE),
+        query=_times(step.query, pace**DATABASE),
+        sent_s=None if step.sent_s is None else step.sent_s * pace**GENERATOR,
     )
 
 

@@ -16,25 +16,15 @@ def add(subparsers: Subparsers) -> None:
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     does = "report every fault of a scenario at once, or what a sound one amounts to"
-    check = _action(actions, "check", does, "surge scenario check my-wave.toml")
+    check = declare(actions, "check", does, "surge scenario check my-wave.toml")
     check.add_argument("file", metavar="FILE", help="a TOML file, or a built-in scenario's name")
     check.add_argument("--reading", metavar="NAME", help="one of its readings (its default)")
     does = "the built-in scenarios and what each one asks"
-    listing = _action(actions, "list", does, "surge scenario list")
+    listing = declare(actions, "list", does, "surge scenario list")
     for action, schema in ((check, "surge/scenario-check/1"), (listing, "surge/scenarios/1")):
         action.add_argument(
             "--json", action="store_true", help=f"one JSON object on stdout ({schema})"
         )
-
-
-def _action(actions: Subparsers, name: str, does: str, example: str) -> argparse.ArgumentParser:
-    return actions.add_parser(
-        name,
-        help=does,
-        description=f"{does[0].upper()}{does[1:]}.",
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
