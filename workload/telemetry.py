@@ -60,6 +60,7 @@ class TelemetryWriter:
         self.path = directory / FILE_NAME
         self._sink = pa.OSFile(str(self.path), "wb")
         options = pa.ipc.IpcWriteOptions(compression="lz4")
+        pa.array([""])  # the first makes Arrow look for pandas, a second that no scrape has
         self._stream = pa.ipc.new_stream(self._sink, SCHEMA, options=options)
 
     def add(self, at_ns: int, source: str, samples: Mapping[str, float]) -> None:
@@ -98,27 +99,24 @@ class Telemetry:
     def sources(self) -> set[str]:
         return {source for source, _ in self.samples}
 
-    def value(self, source: str, series: str, at_s: float) -> float:
-        """The last value scraped at or before ``at_s``; 0 before the first (as counters)."""
-        found = self.samples.get((source, series))
-        if found is None:
-            return 0.0
-        index = int(np.searchsorted(found[0], round(at_s * 1e9), side="right")) - 1
-        return float(found[1][index]) if index >= 0 else 0.0
+    def at(self, source: str, series: str, instants_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The last value scraped at or before each instant; before the first, what it was then.
 
-    def increase(self, source: str, series: str, start_s: float, end_s: float) -> float:
-        """How much a counter grew between two instants, by the scrapes at or before them.
-
-        A series that is first seen later than its source began at 0 (labels appear with their
-        first event); one that is in its source's first scrape may have counted long before.
+        A series that is first seen later than its source was nothing before (labels appear with
+        their first event); one that is in its source's first scrape may have counted long before.
         """
         found = self.samples.get((source, series))
         if found is None:
-            return 0.0
-        first_s = found[0][0] / 1e9
-        if start_s < first_s <= end_s and found[0][0] == self._first_scrape[source]:
-            start_s = first_s
-        return self.value(source, series, end_s) - self.value(source, series, start_s)
+            return np.zeros(len(instants_s))
+        at_ns, values = found
+        before = values[0] if at_ns[0] == self._first_scrape[source] else 0.0
+        index = np.searchsorted(at_ns, np.round(instants_s * 1e9).astype(np.int64), "right") - 1
+        return np.where(index >= 0, values[np.maximum(index, 0)], before)
+
+    def increase(self, source: str, series: str, start_s: float, end_s: float) -> float:
+        """How much a counter grew between two instants, as far as scrapes tell."""
+        start, end = self.at(source, series, np.array([start_s, end_s]))
+        return float(end - start)
 
     @cached_property
     def _first_scrape(self) -> dict[str, int]:

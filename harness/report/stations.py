@@ -76,13 +76,10 @@ class Gauges:
         self._telemetry = telemetry
 
     def at(self, instants: Instants, source: str, name: str, **labels: str) -> Instants:
-        """The last value scraped at or before each instant; 0 before the first."""
-        total = np.zeros(len(instants))
-        for series in self._telemetry.matching(source, name, **labels):
-            at_ns, values = self._telemetry.samples[(source, series)]
-            index = np.searchsorted(at_ns, np.round(instants * 1e9).astype(np.int64), "right") - 1
-            total += np.where(index >= 0, values[np.maximum(index, 0)], 0.0)
-        return total
+        """The values at each instant, as `Telemetry.at` has them."""
+        series = self._telemetry.matching(source, name, **labels)
+        parts = [self._telemetry.at(source, one, instants) for one in series]
+        return sum(parts, np.zeros(len(instants)))
 
     def everywhere(self, instants: Instants, name: str, **labels: str) -> Instants:
         """The same over every process that shows it."""

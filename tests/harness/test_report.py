@@ -7,13 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from harness import cli
 from harness.report import write_report
+from harness.report.stations import Gauges
 from tests.harness.report_runs import Story, Words, words_of, write_demo, write_run
 from workload.errors import RecordError
 from workload.manifest import read_manifest
+from workload.telemetry import TelemetryWriter, read_telemetry
 
 ANSWER = {
     "type": "object",
@@ -201,6 +204,16 @@ def test_the_bottleneck_is_named_with_its_reason(tmp_path: Path) -> None:
     assert re.search(r"(97|100) % of 1 (loop|core)", words.of["stations"])
     assert re.search(r"The (event loop|system core) is saturated", words.of["next"])
     assert "full for the first time" in words.of["next"]
+
+
+def test_no_station_is_busy_with_what_it_had_counted_before_the_run(tmp_path: Path) -> None:
+    """Its process was first heard of when visitors had come for a second: 20 s of CPU are old."""
+    name = "surge_database_cpu_seconds_total"
+    with TelemetryWriter(tmp_path) as writer:
+        for at_s, cpu_s in ((0.9, 20.0), (9.9, 24.5)):
+            writer.add(round(at_s * 1e9), "worker", {name: cpu_s})
+    used = Gauges(read_telemetry(tmp_path)).everywhere(np.array([0.0, 10.0]), name)
+    assert used.tolist() == [20.0, 24.5]
 
 
 def test_a_queue_that_outgrows_its_server_names_the_bottleneck(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loadtests import recorder
@@ -93,8 +94,10 @@ def test_rows_samples_and_scrapes_reach_the_disk(
         "history-0.arrows", "history-1.arrows",
     ]  # fmt: skip
     telemetry = read_telemetry(tmp_path)
-    assert telemetry.value("generator", "surge_generator_requests_total", 1.0) == 2.0
-    assert 0 < telemetry.value("generator", "surge_speed_probe_seconds", 1.2) < 0.05
+    (sent,) = telemetry.at("generator", "surge_generator_requests_total", np.array([1.0]))
+    (probe,) = telemetry.at("generator", "surge_speed_probe_seconds", np.array([1.2]))
+    assert sent == 2.0
+    assert 0 < probe < 0.05
     instants, ups = telemetry.samples["service", "up"]
     assert instants[0] < 0 < instants[-1]
     assert set(ups) == {1.0}
